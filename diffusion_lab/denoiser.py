@@ -1,0 +1,45 @@
+"""The one idea: a denoiser is any callable ``eps = denoiser(x_t, t)``. Here a network that predicts something else
+becomes one."""
+
+from typing import Literal
+
+from torch import Tensor, nn
+
+from .noising import eps_from_v, eps_from_x0, velocity
+from .schedule import NoiseSchedule
+
+Target = Literal["eps", "v", "x_0"]
+
+
+def training_target(target: Target, x_0: Tensor, t: Tensor, eps: Tensor, schedule: NoiseSchedule) -> Tensor:
+    """What a network that predicts ``target`` should have said, ``(B, *S)``: eps, x_0 or the velocity v."""
+    if target == "v":
+        return velocity(x_0, t, eps, schedule)
+    return {"eps": eps, "x_0": x_0}[target]
+
+
+class Denoiser(nn.Module):
+    """A network, the schedule it was trained under, and what it predicts; called, it returns eps.
+
+    ``eps`` as it is; from v, ``sqrt(alpha_bar_t) v + sqrt(1 - alpha_bar_t) x_t``; from x_0,
+    ``(x_t - sqrt(alpha_bar_t) x_0) / sqrt(1 - alpha_bar_t)``. Further arguments, such as labels, go to the network.
+
+    Args:
+        network: ``(B, *S)`` and ``(B,)`` integers to ``(B, *S)``.
+        schedule: the schedule of the ``x_t`` that it is given.
+        target: what it predicts: ``"eps"``, ``"v"`` or ``"x_0"``.
+    """
+
+    def __init__(self, network: nn.Module, schedule: NoiseSchedule, target: Target = "eps"):
+        super().__init__()
+        if target not in ("eps", "v", "x_0"):
+            raise ValueError(f'target: expected "eps", "v" or "x_0", got {target!r}')
+        self.network, self.schedule, self.target = network, schedule, target
+
+    def forward(self, x_t: Tensor, t: Tensor, *conditions) -> Tensor:
+        out = self.network(x_t, t, *conditions)
+        if self.target == "v":
+            return eps_from_v(x_t, t, out, self.schedule)
+        if self.target == "x_0":
+            return eps_from_x0(x_t, t, out, self.schedule)
+        return out

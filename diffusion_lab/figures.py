@@ -1,0 +1,172 @@
+"""What people look at. One look for the whole book, and animations that play in a page with no kernel behind it."""
+
+import base64
+import html
+import io
+import math
+from collections.abc import Sequence
+from pathlib import Path
+
+import matplotlib.pyplot as plt
+import torch
+from IPython.display import HTML
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from PIL import Image
+from torch import Tensor
+
+from .schedule import NoiseSchedule
+
+# One colour for one thing, throughout the book (Okabe and Ito's palette, told apart by colour-blind readers).
+COLORS = {"data": "#0072B2", "noise": "#CC79A7", "model": "#D55E00", "truth": "#009E73"}
+GREY = "#808080"  # text and axes: legible on white and on black
+
+
+def use_style() -> None:
+    """Set matplotlib to the look of the book: transparent background, grey text, few lines, small files."""
+    plt.rcParams.update(
+        {
+            "figure.figsize": (6.4, 3.2), "figure.dpi": 110, "figure.facecolor": "none", "savefig.facecolor": "none",
+            "figure.constrained_layout.use": True, "axes.facecolor": "none", "axes.edgecolor": GREY,
+            "axes.labelcolor": GREY, "axes.titlecolor": GREY, "axes.titlesize": "medium", "axes.spines.top": False,
+            "axes.spines.right": False, "text.color": GREY, "xtick.color": GREY, "ytick.color": GREY,
+            "legend.frameon": False, "legend.labelcolor": GREY, "grid.color": GREY, "grid.alpha": 0.3,
+            "image.cmap": "gray", "image.interpolation": "nearest",
+        }
+    )  # fmt: skip
+
+
+def cloud(ax: Axes, points: Tensor, color: str = COLORS["data"], limit: float | None = None, **style) -> None:
+    """Scatter ``(N, 2)`` points with equal axes and no frame. ``limit`` fixes both axes to ``[-limit, limit]``."""
+    if points.ndim != 2 or points.shape[1] != 2:
+        raise ValueError(f"points: expected shape (N, 2), got {tuple(points.shape)}")
+    points = points.detach().cpu()
+    ax.scatter(points[:, 0], points[:, 1], **{"s": 2, "color": color, "alpha": 0.5, "linewidths": 0} | style)
+    ax.set_aspect("equal")
+    ax.set_axis_off()
+    if limit is not None:
+        ax.set(xlim=(-limit, limit), ylim=(-limit, limit))
+
+
+def clouds(
+    states: Sequence[Tensor], titles: Sequence[str], color: str = COLORS["data"], columns: int = 5, limit: float = 3
+) -> Figure:
+    """A panel for each ``(N, 2)`` cloud in ``states``, with its title."""
+    rows = math.ceil(len(states) / columns)
+    figure, axes = plt.subplots(rows, columns, figsize=(1.7 * columns, 1.9 * rows), squeeze=False)
+    for ax in axes.flat:
+        ax.set_axis_off()
+    for ax, points, title in zip(axes.flat, states, titles, strict=False):
+        cloud(ax, points, color, limit)
+        ax.set_title(title)
+    return figure
+
+
+def image_grid(images: Tensor, columns: int = 8, gap: int = 2) -> Tensor:
+    """``(N, C, H, W)`` images in [-1, 1] side by side: ``(rows (H + gap), columns (W + gap), C)`` in [0, 1].
+
+    Grey images lose their last axis, as ``plt.imshow`` likes it.
+    """
+    if images.ndim != 4 or images.shape[1] not in (1, 3):
+        raise ValueError(f"images: expected shape (N, 1 or 3, H, W), got {tuple(images.shape)}")
+    N, C, H, W = images.shape
+    rows = math.ceil(N / columns)
+    grid = torch.full((rows * columns, C, H + gap, W + gap), 0.5)
+    grid[:N, :, :H, :W] = (images.detach().float().cpu().clamp(-1, 1) + 1) / 2
+    grid = grid.view(rows, columns, C, H + gap, W + gap).permute(0, 3, 1, 4, 2)
+    return grid.reshape(rows * (H + gap), columns * (W + gap), C)[: -gap or None, : -gap or None].squeeze(-1)
+
+
+def show_images(images: Tensor, columns: int = 8, ax: Axes | None = None, title: str | None = None) -> None:
+    """Draw ``(N, C, H, W)`` images in [-1, 1] as a grid."""
+    if ax is None:
+        rows = math.ceil(len(images) / columns)
+        _, ax = plt.subplots(figsize=(0.62 * columns, 0.62 * rows + (0.3 if title else 0)))
+    ax.imshow(image_grid(images, columns), vmin=0, vmax=1)
+    ax.set_axis_off()
+    if title:
+        ax.set_title(title)
+
+
+def plot_schedules(schedules: dict[str, NoiseSchedule]) -> Figure:
+    """For each schedule, the share of signal ``alpha_bar_t`` over ``t/T``, and its signal-to-noise ratio."""
+    figure, (left, right) = plt.subplots(1, 2, figsize=(8, 3))
+    for name, schedule in schedules.items():
+        time = torch.arange(schedule.T + 1) / schedule.T
+        left.plot(time, schedule.alpha_bar, label=name)
+        right.semilogy(time[1:], schedule.snr[1:])
+    left.set(xlabel="$t\\,/\\,T$", ylabel="$\\bar\\alpha_t$")
+    right.set(xlabel="$t\\,/\\,T$", ylabel="$\\bar\\alpha_t\\,/\\,(1-\\bar\\alpha_t)$")
+    left.legend()
+    return figure
+
+
+def frame(figure: Figure, dpi: int = 80) -> Image.Image:
+    """The figure as a picture, for an animation; the figure is closed."""
+    buffer = io.BytesIO()
+    figure.savefig(buffer, format="png", dpi=dpi)
+    plt.close(figure)
+    return Image.open(buffer).convert("RGBA")
+
+
+def save_gif(frames: Sequence[Image.Image], path: str | Path, milliseconds: int = 100) -> None:
+    """Write an animated GIF that loops, with a transparent background."""
+    if not frames:
+        raise ValueError("frames: expected at least one picture, got none")
+    images = []
+    for picture in frames:
+        image = picture.convert("RGB").quantize(255)
+        clear = picture.getchannel("A").point(lambda alpha: 255 if alpha < 128 else 0)
+        image.paste(255, mask=clear)
+        image.info["transparency"] = 255
+        images.append(image)
+    images[0].save(path, save_all=True, append_images=images[1:], duration=milliseconds, loop=0, disposal=2)
+
+
+def player(frames: Sequence[Image.Image], alt: str, milliseconds: int = 100, start: int = 0) -> HTML:
+    """A slider and a play button over ``frames``, as HTML that needs no kernel, no network and no library.
+
+    All frames travel in one picture; the slider moves a window over it. Frames must have the same size.
+
+    Args:
+        frames: the pictures, from :func:`frame`.
+        alt: what the animation shows, for a reader who does not see it.
+        milliseconds: the time a frame stays.
+        start: the frame shown at first.
+    """
+    if not frames:
+        raise ValueError("frames: expected at least one picture, got none")
+    if len({picture.size for picture in frames}) > 1:
+        raise ValueError(f"frames: expected pictures of one size, got {sorted({p.size for p in frames})}")
+    (width, height), n = frames[0].size, len(frames)
+    columns = math.ceil(math.sqrt(n))
+    rows = math.ceil(n / columns)
+    sheet = Image.new("RGBA", (columns * width, rows * height))
+    for i, picture in enumerate(frames):
+        sheet.paste(picture, (i % columns * width, i // columns * height))
+    buffer = io.BytesIO()
+    sheet.quantize(64, method=Image.Quantize.FASTOCTREE).save(buffer, "PNG", optimize=True)
+    data = base64.b64encode(buffer.getvalue()).decode()
+    # Event handlers in the elements themselves: a page may hold many players and none needs a name.
+    show = (
+        f"const i = +this.value, c = i % {columns}, r = Math.floor(i / {columns});"
+        f"this.closest('.player').firstElementChild.style.backgroundPosition ="
+        f" (c * 100 / {max(1, columns - 1)}) + '% ' + (r * 100 / {max(1, rows - 1)}) + '%';"
+    )
+    play = (
+        "const b = this, s = b.nextElementSibling;"
+        "if (b.timer) { clearInterval(b.timer); b.timer = 0; b.textContent = 'Play'; return; }"
+        "b.textContent = 'Pause'; if (+s.value == +s.max) s.value = -1;"
+        "b.timer = setInterval(() => { s.value = +s.value + 1; s.oninput();"
+        f" if (+s.value == +s.max) b.onclick(); }}, {milliseconds});"
+    )
+    x, y = start % columns * 100 / max(1, columns - 1), start // columns * 100 / max(1, rows - 1)
+    return HTML(
+        f'<div class="player" style="max-width: {width}px; margin: 0 auto">'
+        f'<div role="img" aria-label="{html.escape(alt)}" style="width: 100%; aspect-ratio: {width} / {height};'
+        f' background: url(data:image/png;base64,{data}) {x}% {y}% / {columns * 100}% {rows * 100}%"></div>'
+        '<div style="display: flex; gap: 0.6em; align-items: center">'
+        f'<button type="button" onclick="{play}">Play</button>'
+        f'<input type="range" min="0" max="{n - 1}" value="{start}" aria-label="Frame" style="flex: 1"'
+        f' oninput="{show}"></div></div>'
+    )

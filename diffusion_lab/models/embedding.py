@@ -1,0 +1,39 @@
+"""Turning a timestep into a vector that a network can use."""
+
+import math
+
+import torch
+from torch import Tensor, nn
+
+
+def sinusoidal_embedding(t: Tensor, dim: int, max_period: float = 10_000.0) -> Tensor:
+    """``(B,)`` timesteps to ``(B, dim)``: ``cos(w_i t)`` and ``sin(w_i t)`` with ``w_i = max_period^(-i / (dim/2))``.
+
+    Frequencies go from 1 down to nearly 1/max_period: fast waves tell neighbouring steps apart, slow ones the
+    early from the late. Source: Vaswani et al. 2017, "Attention Is All You Need", section 3.5.
+    """
+    frequencies = torch.exp(-math.log(max_period) / (dim // 2) * torch.arange(dim // 2, device=t.device))
+    angles = t.float()[:, None] * frequencies  # (B, dim/2)
+    return torch.cat([angles.cos(), angles.sin()], dim=1)
+
+
+class TimeEmbedding(nn.Module):
+    """Sinusoids of t, then a small network: ``(B,)`` integers to ``(B, dim)``. ``dim`` must be even."""
+
+    def __init__(self, dim: int):
+        super().__init__()
+        if dim < 2 or dim % 2:
+            raise ValueError(f"dim: expected an even number of at least 2, got {dim}")
+        self.dim = dim
+        self.layers = nn.Sequential(nn.Linear(dim, dim), nn.SiLU(), nn.Linear(dim, dim))
+
+    def forward(self, t: Tensor) -> Tensor:
+        return self.layers(sinusoidal_embedding(t, self.dim))
+
+
+def check_inputs(x_t: Tensor, t: Tensor) -> None:
+    """Raise unless ``t`` is a ``(B,)`` integer tensor for a batch ``x_t`` of B samples."""
+    if not isinstance(t, Tensor) or t.is_floating_point() or t.dtype == torch.bool:
+        raise TypeError(f"t: expected an integer tensor, got {t.dtype if isinstance(t, Tensor) else type(t).__name__}")
+    if t.shape != x_t.shape[:1]:
+        raise ValueError(f"t: expected one timestep for each of the {len(x_t)} samples, got shape {tuple(t.shape)}")

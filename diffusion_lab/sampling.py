@@ -1,0 +1,173 @@
+"""Walking back from noise to data: DDPM and DDIM, as generators of every state on the way.
+
+Both predict ``x_0`` from the denoiser's eps, then step from time t to an earlier time s. With ``steps=None`` they
+visit every timestep ``T, T-1, ..., 0``; with fewer, evenly spaced ones that begin at T ("trailing" spacing).
+"""
+
+from collections import deque
+from collections.abc import Callable, Iterator
+from itertools import pairwise
+from typing import Literal
+
+import torch
+from torch import Tensor, nn
+
+from .noising import check_same_shape, posterior, x0_from_eps
+from .schedule import NoiseSchedule
+
+
+def timesteps(T: int, steps: int | None = None) -> list[int]:
+    """The times a sampler visits: ``T, ..., 0``, of length ``steps + 1``; ``T - k T/steps``, rounded.
+
+    Raises:
+        ValueError: if ``steps`` is not in ``1..T``.
+
+    Source: Lin et al. 2024, "Common Diffusion Noise Schedules and Sample Steps are Flawed", table 2, "trailing".
+    """
+    steps = T if steps is None else steps
+    if not isinstance(steps, int) or isinstance(steps, bool) or not 1 <= steps <= T:
+        raise ValueError(f"steps: expected a whole number in 1..{T}, got {steps!r}")
+    return [round(T * k / steps) for k in range(steps, -1, -1)]
+
+
+def ddpm(
+    denoiser: Callable[..., Tensor],
+    shape: tuple[int, ...],
+    schedule: NoiseSchedule,
+    *,
+    steps: int | None = None,
+    variance: Literal["posterior", "beta"] = "posterior",
+    x_T: Tensor | None = None,
+    labels: Tensor | None = None,
+    clip: float | None = None,
+    generator: torch.Generator | None = None,
+) -> Iterator[Tensor]:
+    """Ancestral sampling: ``x_s ~ N(posterior mean given the predicted x_0, variance)``, no noise in the last step.
+
+    Args:
+        denoiser: ``eps = denoiser(x_t, t)``, or ``denoiser(x_t, t, labels)`` where labels are given.
+        shape: of the batch, ``(B, *S)``.
+        steps: how many steps, ``1..T``; all T if left out.
+        variance: ``"posterior"`` for beta-tilde, ``"beta"`` for ``1 - alpha_bar_t / alpha_bar_s``: the smallest and the
+            largest that make sense (Ho et al. 2020, section 3.2).
+        x_T: the state to begin with; drawn from N(0, 1) if left out.
+        labels: ``(B,)`` integers for a denoiser that takes them.
+        clip: if given, predictions of x_0 are clipped to ``[-clip, clip]``.
+        generator: where the noise comes from.
+
+    Yields:
+        ``x_T``, then the state after each step, ending with ``x_0``: ``steps + 1`` tensors of shape ``shape``, at the
+        times of :func:`timesteps`.
+
+    Raises:
+        TypeError, ValueError: at the call, not at the first step, naming the argument.
+
+    Source: Ho et al. 2020, algorithm 2.
+    """
+    if variance not in ("posterior", "beta"):
+        raise ValueError(f'variance: expected "posterior" or "beta", got {variance!r}')
+
+    def step(x_t: Tensor, x_0: Tensor, eps: Tensor, t: int, s: int) -> Tensor:
+        mean, smallest = posterior(x_0, x_t, t, schedule, s)
+        if s == 0:
+            return mean
+        largest = 1 - schedule.alpha_bar[t].item() / schedule.alpha_bar[s].item()
+        std = smallest.sqrt() if variance == "posterior" else largest**0.5
+        return mean + std * _randn_like(x_t, generator)
+
+    return _walk(step, denoiser, shape, schedule, steps, x_T, labels, clip, generator)
+
+
+def ddim(
+    denoiser: Callable[..., Tensor],
+    shape: tuple[int, ...],
+    schedule: NoiseSchedule,
+    *,
+    steps: int | None = None,
+    eta: float = 0.0,
+    x_T: Tensor | None = None,
+    labels: Tensor | None = None,
+    clip: float | None = None,
+    generator: torch.Generator | None = None,
+) -> Iterator[Tensor]:
+    """The same marginals with less fresh noise; none at all at ``eta = 0``, as much as DDPM's posterior at ``eta = 1``.
+
+    From t to an earlier s::
+
+        x_s   = sqrt(alpha_bar_s) x_0 + sqrt(1 - alpha_bar_s - sigma^2) eps + sigma z
+        sigma = eta sqrt( (1 - alpha_bar_s) / (1 - alpha_bar_t) ) sqrt(1 - alpha_bar_t / alpha_bar_s)
+
+    Arguments, what is yielded and what is raised are as for :func:`ddpm`, but for ``eta``, in ``[0, 1]``.
+    Source: Song et al. 2021, "Denoising Diffusion Implicit Models", equations (12) and (16).
+    """
+    if not 0 <= eta <= 1:
+        raise ValueError(f"eta: expected a number in [0, 1], got {eta}")
+
+    def step(x_t: Tensor, x_0: Tensor, eps: Tensor, t: int, s: int) -> Tensor:
+        alpha_bar_t, alpha_bar_s = schedule.alpha_bar[t].item(), schedule.alpha_bar[s].item()
+        sigma = eta * ((1 - alpha_bar_s) / (1 - alpha_bar_t) * (1 - alpha_bar_t / alpha_bar_s)) ** 0.5
+        x_s = alpha_bar_s**0.5 * x_0 + max(0.0, 1 - alpha_bar_s - sigma**2) ** 0.5 * eps
+        return x_s + sigma * _randn_like(x_t, generator) if sigma > 0 else x_s
+
+    return _walk(step, denoiser, shape, schedule, steps, x_T, labels, clip, generator)
+
+
+def sample(
+    denoiser: Callable[..., Tensor],
+    shape: tuple[int, ...],
+    schedule: NoiseSchedule,
+    *,
+    method: Literal["ddpm", "ddim"] = "ddim",
+    **options,
+) -> Tensor:
+    """The last state of a sampler: ``x_0`` of shape ``shape``. Options are those of :func:`ddpm` or :func:`ddim`."""
+    samplers = {"ddpm": ddpm, "ddim": ddim}
+    if method not in samplers:
+        raise ValueError(f"method: expected one of {sorted(samplers)}, got {method!r}")
+    last = deque(samplers[method](denoiser, shape, schedule, **options), maxlen=1)
+    return last[0]
+
+
+def _walk(step, denoiser, shape, schedule, steps, x_T, labels, clip, generator) -> Iterator[Tensor]:
+    """Check the arguments now; return the generator that does the walking."""
+    times = timesteps(schedule.T, steps)
+    if clip is not None and not clip > 0:
+        raise ValueError(f"clip: expected a number above 0, got {clip}")
+    if x_T is None:
+        x_T = torch.randn(shape, generator=generator, device=generator.device if generator else None)
+        if isinstance(denoiser, nn.Module) and (parameter := next(denoiser.parameters(), None)) is not None:
+            x_T = x_T.to(parameter)
+    elif x_T.shape != tuple(shape):
+        raise ValueError(f"x_T: expected shape {tuple(shape)}, got {tuple(x_T.shape)}")
+    check_same_shape(x_T=x_T)
+    if labels is not None:
+        if labels.shape != x_T.shape[:1]:
+            raise ValueError(f"labels: expected one for each of the {len(x_T)} samples, got {tuple(labels.shape)}")
+        labels = labels.to(x_T.device)
+    conditions = () if labels is None else (labels,)
+
+    @torch.no_grad()
+    def move(x_t: Tensor, t: int, s: int) -> Tensor:
+        eps = denoiser(x_t, torch.full((len(x_t),), t, device=x_t.device), *conditions)
+        x_0 = x0_from_eps(x_t, t, eps, schedule)
+        if clip is not None:
+            x_0 = x_0.clamp(-clip, clip)
+            # What is left of x_t once the clipped x_0 is taken out: the two must still add up to x_t.
+            alpha_bar_t = schedule.alpha_bar[t].item()
+            eps = (x_t - alpha_bar_t**0.5 * x_0) / (1 - alpha_bar_t) ** 0.5
+        return step(x_t, x_0, eps, t, s)
+
+    def states() -> Iterator[Tensor]:
+        x_t = x_T
+        yield x_t
+        for t, s in pairwise(times):
+            x_t = move(x_t, t, s)
+            yield x_t
+
+    return states()
+
+
+def _randn_like(x: Tensor, generator: torch.Generator | None) -> Tensor:
+    """Noise drawn where the generator lives and brought to ``x``, so that one seed gives one picture on any device."""
+    device = generator.device if generator else x.device
+    return torch.randn(x.shape, generator=generator, dtype=x.dtype, device=device).to(x.device)

@@ -1,0 +1,152 @@
+"""How much noise at which step: the table of betas and everything that follows from it.
+
+Time runs from ``t = 0`` (clean data) to ``t = T`` (noise), and every table has ``T + 1`` entries, so ``alpha_bar[t]``
+in the code is the alpha-bar with index t on the page.
+"""
+
+import math
+from dataclasses import dataclass
+from functools import cached_property
+
+import torch
+from torch import Tensor
+
+
+@dataclass(frozen=True, eq=False)
+class NoiseSchedule:
+    """A variance schedule ``beta[1], ..., beta[T]`` with ``beta[0] = 0`` in front.
+
+    One step of the forward process is ``x_t = sqrt(1 - beta_t) x_{t-1} + sqrt(beta_t) eps``. Usually made with
+    :meth:`linear`, :meth:`cosine`, :meth:`scaled_linear`, :meth:`constant`, or :meth:`from_betas` for a table of
+    your own.
+
+    Args:
+        beta: ``(T + 1,)`` variances, ``beta[0] = 0`` and the others strictly between 0 and 1. Kept in float64.
+
+    Raises:
+        ValueError: if the table is too short, does not begin with 0, or holds a value outside (0, 1).
+
+    Source: Ho et al. 2020, "Denoising Diffusion Probabilistic Models", equation (2).
+    """
+
+    beta: Tensor
+
+    def __post_init__(self) -> None:
+        beta = torch.as_tensor(self.beta).detach().to("cpu", torch.float64)
+        if beta.ndim != 1 or len(beta) < 2 or beta[0] != 0:
+            raise ValueError(
+                f"beta: expected a 1-D table 0, beta_1, ..., beta_T; got shape {tuple(beta.shape)}, {beta}"
+            )
+        outside = ~((beta[1:] > 0) & (beta[1:] < 1))  # written so that NaN counts as outside
+        if outside.any():
+            t = int(outside.nonzero()[0]) + 1
+            raise ValueError(f"beta: expected values strictly between 0 and 1; got beta[{t}] = {beta[t].item():g}")
+        object.__setattr__(self, "beta", beta)
+
+    @classmethod
+    def from_betas(cls, betas: Tensor) -> "NoiseSchedule":
+        """A schedule from your own ``(T,)`` table ``beta_1, ..., beta_T``; the leading zero is put in front."""
+        betas = torch.as_tensor(betas, dtype=torch.float64)
+        if betas.ndim != 1 or len(betas) == 0:
+            raise ValueError(f"betas: expected a 1-D table beta_1, ..., beta_T; got shape {tuple(betas.shape)}")
+        return cls(torch.cat([torch.zeros(1, dtype=torch.float64), betas.cpu()]))
+
+    @classmethod
+    def linear(cls, T: int = 1000, start: float = 1e-4, end: float = 0.02) -> "NoiseSchedule":
+        """``beta_t`` in equal steps from ``start`` to ``end`` (Ho et al. 2020, section 4)."""
+        return cls.from_betas(torch.linspace(start, end, _check_T(T), dtype=torch.float64))
+
+    @classmethod
+    def scaled_linear(cls, T: int = 1000, start: float = 0.00085, end: float = 0.012) -> "NoiseSchedule":
+        """``sqrt(beta_t)`` in equal steps from ``sqrt(start)`` to ``sqrt(end)`` (Rombach et al. 2022)."""
+        for name, value in (("start", start), ("end", end)):
+            if not 0 < value < 1:
+                raise ValueError(f"{name}: expected a beta strictly between 0 and 1, got {value}")
+        return cls.from_betas(torch.linspace(start**0.5, end**0.5, _check_T(T), dtype=torch.float64) ** 2)
+
+    @classmethod
+    def constant(cls, T: int, beta: float) -> "NoiseSchedule":
+        """The same ``beta`` at every step: ``alpha_bar_t = (1 - beta)^t``."""
+        return cls.from_betas(torch.full((_check_T(T),), beta, dtype=torch.float64))
+
+    @classmethod
+    def cosine(cls, T: int = 1000, offset: float = 0.008, max_beta: float = 0.999) -> "NoiseSchedule":
+        """``alpha_bar_t = f(t) / f(0)`` with ``f(t) = cos(pi/2 (t/T + offset) / (1 + offset))^2``.
+
+        ``beta_t = 1 - alpha_bar_t / alpha_bar_{t-1}``, capped at ``max_beta``: uncapped, the last would be 1.
+        Source: Nichol & Dhariwal 2021, "Improved DDPM", equation (17).
+        """
+        if not offset >= 0:
+            raise ValueError(f"offset: expected a number of at least 0, got {offset}")
+        f = [math.cos(math.pi / 2 * (t / T + offset) / (1 + offset)) ** 2 for t in range(_check_T(T) + 1)]
+        return cls.from_betas(torch.tensor([min(1 - f[t] / f[t - 1], max_beta) for t in range(1, T + 1)]))
+
+    @property
+    def T(self) -> int:
+        """The last timestep, and the number of steps."""
+        return len(self.beta) - 1
+
+    @cached_property
+    def alpha(self) -> Tensor:
+        """``(T + 1,)``: ``alpha_t = 1 - beta_t``, the share of the variance that a step keeps."""
+        return 1 - self.beta
+
+    @cached_property
+    def alpha_bar(self) -> Tensor:
+        """``(T + 1,)``: ``alpha_bar_t = alpha_1 alpha_2 ... alpha_t``, what is kept from clean data to step t."""
+        return self.alpha.cumprod(0)
+
+    @cached_property
+    def snr(self) -> Tensor:
+        """``(T + 1,)``: the signal-to-noise ratio ``alpha_bar_t / (1 - alpha_bar_t)``; infinite at ``t = 0``."""
+        return self.alpha_bar / (1 - self.alpha_bar)
+
+    @cached_property
+    def posterior_variance(self) -> Tensor:
+        """``(T + 1,)``: beta-tilde, ``beta_t (1 - alpha_bar_{t-1}) / (1 - alpha_bar_t)``; 0 at ``t = 0`` and ``t = 1``.
+
+        Source: Ho et al. 2020, equation (7).
+        """
+        variance = torch.zeros_like(self.beta)
+        variance[1:] = self.beta[1:] * (1 - self.alpha_bar[:-1]) / (1 - self.alpha_bar[1:])
+        return variance
+
+    @property
+    def signal_left(self) -> float:
+        """``alpha_bar_T``: the share of variance that is still signal at ``T``, for data of variance 1.
+
+        Samplers start from N(0, 1). That is honest only if this is close to 0.
+        """
+        return self.alpha_bar[-1].item()
+
+    def check_t(self, t: int | Tensor, batch: int, first: int = 0) -> Tensor:
+        """``t`` as a ``(batch,)`` integer tensor, after checking that every entry lies in ``first..T``.
+
+        A single int stands for the whole batch. An index below zero would wrap around silently in PyTorch, and a
+        float would be cut down to an int, so both are errors here.
+
+        Raises:
+            TypeError: if ``t`` is neither an int nor an integer tensor.
+            ValueError: if its shape is not ``(batch,)`` or an entry is outside ``first..T``.
+        """
+        if isinstance(t, int) and not isinstance(t, bool):
+            t = torch.full((batch,), t)
+        elif not isinstance(t, Tensor) or t.is_floating_point() or t.is_complex() or t.dtype == torch.bool:
+            kind = f"a tensor of {t.dtype}" if isinstance(t, Tensor) else type(t).__name__
+            raise TypeError(f"t: expected an int or an integer tensor of shape ({batch},), got {kind}")
+        if t.shape != (batch,):
+            raise ValueError(f"t: expected one timestep for each of the {batch} samples, got shape {tuple(t.shape)}")
+        if batch and not (first <= t.min() and t.max() <= self.T):
+            raise ValueError(f"t: expected timesteps in {first}..{self.T}, got {t.min().item()}..{t.max().item()}")
+        return t.long()
+
+    def at(self, table: Tensor, t: int | Tensor, x: Tensor, first: int = 0) -> Tensor:
+        """``table[t]`` as ``(B, 1, ..., 1)``, to multiply ``x`` of shape ``(B, *S)``: on its device, in its dtype."""
+        values = table[self.check_t(t, len(x), first).to(table.device)]
+        return values.to(x.device, x.dtype).view(-1, *[1] * (x.ndim - 1))
+
+
+def _check_T(T: int) -> int:
+    if not isinstance(T, int) or isinstance(T, bool) or T < 1:
+        raise ValueError(f"T: expected a whole number of steps, at least 1; got {T!r}")
+    return T
