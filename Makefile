@@ -1,0 +1,82 @@
+# Diffusion Lab. `make help` lists what there is. Needs GNU make and Python 3.11 or newer with pip.
+
+PYTHON ?= python3
+BIN := .venv/bin
+READY := .venv/.ready
+NBVAL := --nbval --nbval-current-env --nbval-sanitize-with tests/nbval_sanitize.cfg
+# The chapters that run longest come first, so that the two workers finish together.
+CHAPTERS := $(sort $(wildcard notebooks/*.ipynb))
+LONGEST := $(wildcard notebooks/03-mnist.ipynb notebooks/02-s-curve.ipynb)
+LONGEST_FIRST := $(LONGEST) $(filter-out $(LONGEST),$(CHAPTERS))
+
+# What a shell exports must not change what is installed, imported or tested.
+unexport PYTHONPATH PYTHONHOME PYTHONSTARTUP PYTHONWARNINGS PYTEST_ADDOPTS MPLBACKEND JUPYTER_PATH
+unexport PIP_USER PIP_TARGET PIP_PREFIX PIP_REQUIRE_VIRTUALENV
+export PIP_DISABLE_PIP_VERSION_CHECK := 1
+# Notebooks run in notebooks/, so the data folder is named from the root of the disk.
+ifneq ($(DIFFUSION_LAB_DATA),)
+export DIFFUSION_LAB_DATA := $(shell cd "$(DIFFUSION_LAB_DATA)" 2>/dev/null && pwd || echo "$(DIFFUSION_LAB_DATA)")
+endif
+
+.PHONY: help book test test-without-data lab notebooks place cover clean
+.DELETE_ON_ERROR:
+
+help:  ## list the commands
+	@echo "Diffusion Lab. Each command first installs what it needs into .venv (once, a few minutes)."
+	@echo
+	@grep -E '^[a-z-]+:.*##' Makefile | sed -E 's/:.*## /\t/' | while IFS="$$(printf '\t')" read -r name text; do \
+	    printf '  make %-18s %s\n' "$$name" "$$text"; done
+	@echo
+	@echo "  PYTHON=python3.13 after a command chooses the Python that a new .venv is made with."
+
+# The stamp is written last: an install that was cut off leaves none, and the next call goes on with it.
+$(READY): requirements.txt pyproject.toml
+	@rm -f $@
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || { \
+	    echo "Python 3.11 or newer is needed; $(PYTHON) is $$($(PYTHON) --version 2>/dev/null || echo not there)."; \
+	    echo "If you have a newer one, name it: make $(MAKECMDGOALS) PYTHON=python3.13"; exit 1; }
+	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || { \
+	    echo "$(PYTHON) cannot make virtual environments. On Debian and Ubuntu: sudo apt install python3-venv"; exit 1; }
+	@echo "Setting up .venv: once, a few minutes."
+	@$(BIN)/python -m pip --version >/dev/null 2>&1 || $(PYTHON) -m venv --clear .venv
+	@$(BIN)/python -m pip install --quiet -r requirements.txt
+	@$(BIN)/python -m pip install --quiet --no-deps --no-build-isolation -e .
+	@touch $@
+
+book: $(READY)  ## render the book from the executed notebooks, and say where it is
+	@$(BIN)/jupyter-book build . -q
+
+test: export OMP_NUM_THREADS := 1
+test: export MKL_NUM_THREADS := 1
+test: export IPYTHONDIR := $(CURDIR)/.venv/ipython
+test: $(READY)  ## check everything: style, the book, the unit tests, every notebook
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	rm -rf _build/test
+	$(BIN)/jupyter-book build . -q -W -n --keep-going --path-output _build/test
+	$(BIN)/python -m pytest -n 2 --dist loadscope --no-loadscope-reorder $(NBVAL) $(LONGEST_FIRST) tests
+
+# An empty home, an empty data folder and a proxy that is not there: no copy of MNIST, and none to be had.
+test-without-data: export OMP_NUM_THREADS := 1
+test-without-data: export IPYTHONDIR := $(CURDIR)/.venv/ipython
+test-without-data: $(READY)  ## run the MNIST chapter as on a machine with no data and no network
+	@empty=$$(mktemp -d) && trap 'rm -rf "$$empty"' EXIT && unset XDG_CACHE_HOME && mkdir "$$empty/data" && \
+	HOME="$$empty" DIFFUSION_LAB_DATA="$$empty/data" http_proxy=http://127.0.0.1:9 https_proxy=http://127.0.0.1:9 \
+	    $(BIN)/python -m pytest $(NBVAL) notebooks/03-mnist.ipynb
+
+lab: $(READY)  ## open the chapters in JupyterLab
+	@$(BIN)/jupyter lab --notebook-dir notebooks
+
+notebooks: export IPYTHONDIR := $(CURDIR)/.venv/ipython
+notebooks: $(READY)  ## run every chapter again and store its outputs
+	@$(BIN)/python book/tools/execute.py
+
+place: $(READY)  ## carry the project's address from pyproject.toml to every file that repeats it
+	@$(BIN)/python book/tools/place.py
+
+cover: $(READY)  ## draw the cover, the logo and the icon again
+	@$(BIN)/python book/tools/cover.py
+
+clean:  ## remove what the commands made: .venv, _build and caches
+	rm -rf .venv _build build diffusion_lab.egg-info .pytest_cache .ruff_cache .hypothesis jupyter_execute
+	find . -name __pycache__ -not -path './.git/*' -type d -prune -exec rm -rf {} +
