@@ -1,0 +1,181 @@
+"""What a chapter's notebook must be like, and a fingerprint of the code that its stored outputs came from."""
+
+import ast
+import base64
+import hashlib
+import re
+from pathlib import Path
+
+import nbformat
+from IPython.core.inputtransformer2 import TransformerManager
+
+ROOT = Path(__file__).resolve().parents[2]
+PACKAGE = ROOT / "diffusion_lab"
+THUMBNAILS = ROOT / "book/_static/chapters"
+MAX_LINES = 30
+MAX_BYTES = 1_500_000
+WIDGET = "application/vnd.jupyter.widget-view+json"
+
+
+# ---- the fingerprint: which code made these outputs? ------------------------------------------------------------
+
+
+def canonical(node) -> str:
+    """An AST as text, the same on every Python (`ast.dump` is not) and without positions."""
+    if isinstance(node, ast.AST):
+        fields = ((name, value) for name, value in ast.iter_fields(node) if value is not None and value != [])
+        return f"{type(node).__name__}({', '.join(f'{name}={canonical(value)}' for name, value in fields)})"
+    if isinstance(node, list):
+        return f"[{', '.join(map(canonical, node))}]"
+    return repr(node)
+
+
+def without_docstrings(tree: ast.Module) -> ast.Module:
+    documented = ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef
+    for node in ast.walk(tree):
+        if isinstance(node, documented) and ast.get_docstring(node) is not None:
+            node.body = node.body[1:]
+    return tree
+
+
+def imported(tree: ast.AST, module: str, package: str) -> set[tuple[str, str | None]]:
+    """The (module, name) pairs that `tree`, living in `module`, imports from `package`; name None: the whole module."""
+    found = set()
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            found |= {(alias.name, None) for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            base = module.split(".")[: -node.level] if node.level else []
+            source = ".".join(base + ([node.module] if node.module else []))
+            found |= {(source, alias.name) for alias in node.names}
+    return {(source, name) for source, name in found if source.split(".")[0] == package}
+
+
+class Package:
+    """The modules of a package on disk, read but not imported."""
+
+    def __init__(self, folder: Path):
+        self.name = folder.name
+        self.trees, self.packages = {}, set()
+        for path in sorted(folder.rglob("*.py")):
+            parts = [folder.name, *path.relative_to(folder).with_suffix("").parts]
+            if parts[-1] == "__init__":
+                parts.pop()
+                self.packages.add(".".join(parts))
+            self.trees[".".join(parts)] = ast.parse(path.read_text("utf-8"))
+
+    def imports_of(self, module: str) -> set[tuple[str, str | None]]:
+        # Relative imports count from the package: its __init__ is one level deeper than its name says.
+        inside = f"{module}.__init__" if module in self.packages else module
+        return imported(self.trees[module], inside, self.name)
+
+    def defining(self, module: str, name: str | None) -> set[str]:
+        """The modules that `from module import name` leads to, through the __init__ files that pass names on."""
+        if f"{module}.{name}" in self.trees:
+            return {f"{module}.{name}"}
+        if module not in self.packages:
+            return {module}
+        passed_on = self.imports_of(module)
+        if name in (None, "*"):  # everything that the package offers
+            return {module}.union(*(self.defining(*pair) for pair in passed_on))
+        sources = {source for source, passed in passed_on if passed == name and source != module}
+        return set().union(*(self.defining(source, name) for source in sources)) or {module}
+
+    def reached_from(self, pairs: set[tuple[str, str | None]]) -> set[str]:
+        """Every module that code with these imports depends on, directly or through other modules."""
+        reached, waiting = set(), set().union(*(self.defining(*pair) for pair in pairs))
+        while waiting:
+            module = waiting.pop()
+            reached.add(module)
+            waiting |= set().union(*(self.defining(*pair) for pair in self.imports_of(module))) - reached
+        return reached
+
+
+def fingerprint(nb: nbformat.NotebookNode, package: Path = PACKAGE) -> dict[str, str]:
+    """SHA-256 of the notebook's code and of each package module that it depends on, comments and docstrings apart."""
+    to_python = TransformerManager().transform_cell
+    codes = [ast.parse(to_python(cell.source)) for cell in nb.cells if cell.cell_type == "code" and cell.id != "colab"]
+    modules = Package(package)
+    used = set().union(*(imported(code, "__main__", package.name) for code in codes))
+    texts = {"cells": canonical(codes)}
+    texts |= {name: canonical(without_docstrings(modules.trees[name])) for name in modules.reached_from(used)}
+    return {name: hashlib.sha256(text.encode()).hexdigest() for name, text in sorted(texts.items())}
+
+
+# ---- the checks -------------------------------------------------------------------------------------------------
+
+
+def pictures(cell: nbformat.NotebookNode) -> list[str]:
+    """The base64 texts of a cell's stored pictures."""
+    kinds = ("image/png", "image/jpeg")
+    return [out.data[kind] for out in cell.outputs if "data" in out for kind in kinds if kind in out.data]
+
+
+def tagged(cell: nbformat.NotebookNode, tag: str) -> bool:
+    return tag in cell.metadata.get("tags", [])
+
+
+def texts_of(cell: nbformat.NotebookNode) -> str:
+    """Everything in a cell that a reader can read: its source and its text outputs."""
+    found = [cell.source]
+    for out in cell.get("outputs", []):
+        found += [out.get("text", ""), *out.get("traceback", [])]
+        found += [str(value) for mime, value in out.get("data", {}).items() if mime.startswith("text/")]
+    return "\n".join(found)
+
+
+def cell_problems(cell: nbformat.NotebookNode, count: int) -> list[str]:
+    """What is wrong with one code cell that should have been the `count`-th to run."""
+    found = []
+    if cell.execution_count != count:
+        found.append(f"has execution count {cell.execution_count}, not {count}: run all cells in order")
+    if any(out.output_type == "error" for out in cell.outputs) and not tagged(cell, "raises-exception"):
+        found.append("stores an error")
+    if any(out.get("name") == "stderr" for out in cell.outputs):
+        found.append("stores text on stderr")
+    if len(cell.source.splitlines()) > MAX_LINES:
+        found.append(f"is longer than {MAX_LINES} lines")
+    if pictures(cell) and not cell.metadata.get("mystnb", {}).get("image", {}).get("alt", "").strip():
+        found.append("shows a picture without alt text (cell metadata mystnb.image.alt)")
+    return found
+
+
+def problems(path: Path, package: Path = PACKAGE, thumbnails: Path = THUMBNAILS) -> list[str]:
+    """Everything that is wrong with a notebook, as sentences; an empty list if it may go into the book."""
+    nb = nbformat.read(path, as_version=4)
+    nbformat.validate(nb)
+    found = []
+    if path.stat().st_size > MAX_BYTES:
+        found.append(f"is larger than {MAX_BYTES:,} bytes")
+    if nb.metadata.get("kernelspec", {}).get("name") != "python3":
+        found.append("has a kernel other than python3")
+    if nb.nbformat_minor < 5 or len({cell.get("id") for cell in nb.cells}) < len(nb.cells):
+        found.append("has cells without ids of their own")
+
+    counts = iter(range(1, len(nb.cells) + 1))
+    for number, cell in enumerate(nb.cells):
+        in_cell = cell_problems(cell, next(counts)) if cell.cell_type == "code" else []
+        if local := re.search(r"(?<![\w.:/])/(home|root|Users|tmp|work|content|usr)/\S+|\b[A-Z]:\\\S+", texts_of(cell)):
+            in_cell.append(f"names a path of one machine: {local[0]}")
+        found += [f"cell {number} {problem}" for problem in in_cell]
+
+    stored, now = nb.metadata.get("diffusion_lab", {}).get("fingerprint", {}), fingerprint(nb, package)
+    changed = sorted(name for name in stored.keys() | now.keys() if stored.get(name) != now.get(name))
+    if changed:
+        found.append(f"has outputs from older code (changed since: {', '.join(changed)}): run `make notebooks`")
+    return found + thumbnail_problems(nb, thumbnails / f"{path.stem[:2]}.png")
+
+
+def thumbnail(nb: nbformat.NotebookNode) -> bytes | None:
+    """The picture of the cell tagged `thumbnail`, which stands for the chapter on the landing page."""
+    found = [picture for cell in nb.cells if tagged(cell, "thumbnail") for picture in pictures(cell)]
+    return base64.b64decode(found[0]) if found else None
+
+
+def thumbnail_problems(nb: nbformat.NotebookNode, stored: Path) -> list[str]:
+    picture = thumbnail(nb)
+    if picture is None:
+        return ["has no cell tagged `thumbnail` that shows a picture"]
+    if not stored.exists() or stored.read_bytes() != picture:
+        return [f"has another thumbnail than {stored.name}: run `make notebooks`"]
+    return []

@@ -1,0 +1,109 @@
+"""Carry the project's address to every file that repeats it.
+
+The address is set in one place, `[project.urls] Repository` in pyproject.toml. After changing it there:
+
+    python book/tools/place.py            rewrites the other files
+    python book/tools/place.py --check    changes nothing; names the files that differ and exits with 1
+
+It also gives a notebook the header that every chapter has: the Colab badge below the title, and a cell that
+installs the package where it is missing.
+"""
+
+import argparse
+import re
+import sys
+import tomllib
+from pathlib import Path
+
+import nbformat
+
+ROOT = Path(__file__).resolve().parents[2]
+BRANCH = "main"
+COLAB = "https://colab.research.google.com/github"
+COLAB_CELL = """\
+import importlib.util
+
+if importlib.util.find_spec("diffusion_lab") is None:  # on Colab, or wherever the package is missing
+    %pip install -q --no-deps "git+{address}\""""
+
+# Where prose and settings name the project. Links to other people's repositories look different and stay.
+ANYWHERE = [
+    (r"(?<=git clone )https://\S+?(?=[\s`])", "{address}"),
+    (r"(?<=git\+)https://github\.com/[\w.-]+/[\w.-]+", "{address}"),
+    (rf"{re.escape(COLAB)}/[\w.-]+/[\w.-]+(?=/blob/)", f"{COLAB}/{{slug}}"),
+]
+IN_FILE = {
+    "_config.yml": [(r"(?m)(?<=^  url: )\S+", "{address}")],
+    "CITATION.cff": [(r"(?m)(?<=^repository-code: )\S+", '"{address}"')],
+}
+
+
+def read_address(root: Path = ROOT) -> str:
+    """The project's address, without a slash at its end. ValueError if it is not a GitHub repository."""
+    address = tomllib.loads((root / "pyproject.toml").read_text("utf-8"))["project"]["urls"]["Repository"]
+    if not re.fullmatch(r"https://github\.com/[\w.-]+/[\w.-]+", address):
+        raise ValueError(
+            f"[project.urls] Repository in pyproject.toml must look like https://github.com/OWNER/NAME "
+            f"(Colab opens notebooks from GitHub), got {address!r}"
+        )
+    return address
+
+
+def place_text(text: str, address: str, filename: str = "") -> str:
+    """The text of a file with the project's address in it."""
+    slug = address.removeprefix("https://github.com/")
+    for pattern, new in ANYWHERE + IN_FILE.get(filename, []):
+        text = re.sub(pattern, new.format(address=address, slug=slug), text)
+    return text
+
+
+def place_notebook(nb: nbformat.NotebookNode, name: str, address: str) -> None:
+    """Give `nb` the header (in place), and put the address into its markdown. `name` is the file's name."""
+    first = nb.cells[0] if nb.cells else None
+    if first is None or first.cell_type != "markdown" or not first.source.startswith("# "):
+        raise ValueError(f"{name}: the first cell must be markdown that begins with '# Title'")
+    slug = address.removeprefix("https://github.com/")
+    badge = f"[![Open in Colab](../book/_static/colab-badge.svg)]({COLAB}/{slug}/blob/{BRANCH}/notebooks/{name})"
+    title, _, rest = first.source.partition("\n")
+    rest = re.sub(r"\A\s*\[!\[Open in Colab\][^\n]*", "", rest).strip()
+    first.source = "\n\n".join(part for part in (title, badge, rest) if part)
+
+    if len(nb.cells) < 2 or nb.cells[1].get("id") != "colab":
+        nb.cells.insert(1, nbformat.v4.new_code_cell(id="colab"))
+    colab = nb.cells[1]
+    colab.source = COLAB_CELL.format(address=address)
+    colab.metadata["tags"] = ["remove-cell"]
+
+    for cell in nb.cells[1:]:
+        if cell.cell_type == "markdown":
+            cell.source = place_text(cell.source, address)
+
+
+def placed(root: Path = ROOT) -> dict[Path, str]:
+    """Every file that names the address, with the text that it should have."""
+    address = read_address(root)
+    texts = {}
+    pages = sorted(root.glob("*.md")) + sorted(root.glob("book/*.md"))
+    for path in [root / "_config.yml", root / "CITATION.cff", *pages]:
+        texts[path] = place_text(path.read_text("utf-8"), address, path.name)
+    for path in sorted(root.glob("notebooks/*.ipynb")):
+        nb = nbformat.read(path, as_version=4)
+        place_notebook(nb, path.name, address)
+        texts[path] = nbformat.writes(nb) + "\n"
+    return texts
+
+
+def main(root: Path = ROOT) -> int:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--check", action="store_true", help="change nothing; exit with 1 if a file differs")
+    check = parser.parse_args().check
+    differing = [(path, text) for path, text in placed(root).items() if path.read_text("utf-8") != text]
+    for path, text in differing:
+        print(f"{'differs' if check else 'rewritten'}: {path.relative_to(root).as_posix()}")
+        if not check:
+            path.write_text(text, "utf-8", newline="\n")
+    return int(check and bool(differing))
+
+
+if __name__ == "__main__":
+    sys.exit(main())
