@@ -14,6 +14,8 @@ import torch.nn.functional as F
 from sklearn.datasets import load_digits, make_s_curve
 from torch import Tensor
 
+from .checks import check_number, check_whole
+
 # SHA-256 of the four unpacked MNIST files. torchvision verifies what it downloads, but not what it finds on the disk.
 MNIST_FILES = {
     "train-images-idx3-ubyte": "ba891046e6505d7aadcbbe25680a0738ad16aec93bde7f9b65e87a2fc25776db",
@@ -29,7 +31,7 @@ class DataNotFoundError(RuntimeError):
 
 def number_eight(n: int = 1) -> Tensor:
     """The smallest data set there is: the number 8, ``n`` times. Shape ``(n, 1)``."""
-    return torch.full((_check_count("n", n), 1), 8.0)
+    return torch.full((check_whole("n", n), 1), 8.0)
 
 
 def s_curve(n: int = 10_000, noise: float = 0.1, generator: torch.Generator | None = None) -> Tensor:
@@ -37,10 +39,9 @@ def s_curve(n: int = 10_000, noise: float = 0.1, generator: torch.Generator | No
 
     The S is 2 wide and 4 high, blurred by normal noise with standard deviation ``noise``.
     """
-    if not 0 <= noise < float("inf"):
-        raise ValueError(f"noise: expected a standard deviation of at least 0, got {noise}")
+    noise = check_number("noise", noise, 0)
     random_state = torch.randint(2**31 - 1, (), generator=generator).item()
-    points, _ = make_s_curve(_check_count("n", n), noise=noise, random_state=random_state)
+    points, _ = make_s_curve(check_whole("n", n), noise=noise, random_state=random_state)
     return torch.tensor(points[:, [0, 2]], dtype=torch.float32)
 
 
@@ -85,7 +86,7 @@ def mnist(
             raise
         warnings.warn(f"Using scikit-learn's 1,797 digits at 28x28 in place of MNIST. {error}", stacklevel=2)
         return digits()
-    data = _torchvision_datasets().MNIST(root, train=split == "train", download=False)
+    data = _torchvision_mnist(root, train=split == "train")
     return data.data[:, None].float() / 127.5 - 1, data.targets.long()
 
 
@@ -107,15 +108,24 @@ def _fetch_what_is_missing(root: Path) -> None:
         for name in broken:
             (raw / name).unlink(missing_ok=True)
         with _network_timeout(20):
-            _torchvision_datasets().MNIST(root, download=True)
+            _torchvision_mnist(root, download=True)
     except (RuntimeError, OSError, EOFError, HTTPException) as error:
+        reason = (str(error).strip() or type(error).__name__).splitlines()[-1]
         raise DataNotFoundError(
-            f"MNIST: there was {state} in {raw}, and fetching it failed ({str(error).strip().splitlines()[-1]}). "
+            f"MNIST: there was {state} in {raw}, and fetching it failed ({reason}). "
             "With a network, run it again. Without one, copy the four unpacked files there, or set the environment "
             'variable DIFFUSION_LAB_DATA to a folder that holds MNIST/raw, or pass fallback="digits".'
         ) from error
     if still := [name for name, checksum in MNIST_FILES.items() if _sha256(raw / name) != checksum]:
         raise DataNotFoundError(f"MNIST: the files fetched to {raw} are not the ones expected: {', '.join(still)}")
+
+
+def _torchvision_mnist(root: Path, **options):
+    class MNIST(torchvision_datasets().MNIST):  # the class's name is the folder's
+        def _check_legacy_exist(self) -> bool:
+            return False  # what torchvision wrote years ago, ``processed/*.pt``, has no checksum: go by the raw files
+
+    return MNIST(root, **options)
 
 
 def _sha256(path: Path) -> str | None:
@@ -137,7 +147,7 @@ def _network_timeout(seconds: float):
         socket.setdefaulttimeout(before)
 
 
-def _torchvision_datasets():
+def torchvision_datasets():
     """``torchvision.datasets``, also where a CUDA build of torchvision stands beside a CPU build of torch.
 
     There the import fails, since two operators that torchvision describes were never registered. Their descriptions
@@ -151,12 +161,6 @@ def _torchvision_datasets():
         library = torch.library.Library("torchvision", "DEF")
         for operator in ("nms", "qnms"):
             library.define(f"{operator}(Tensor dets, Tensor scores, float iou_threshold) -> Tensor")
-        _torchvision_datasets.library = library  # it is undone when the object goes
+        torchvision_datasets.library = library  # it is undone when the object goes
         import torchvision.datasets
     return torchvision.datasets
-
-
-def _check_count(name: str, n: int) -> int:
-    if not isinstance(n, int) or isinstance(n, bool) or n < 1:
-        raise ValueError(f"{name}: expected a whole number of at least 1, got {n!r}")
-    return n

@@ -25,7 +25,7 @@ class Denoiser(nn.Module):
     ``(x_t - sqrt(alpha_bar_t) x_0) / sqrt(1 - alpha_bar_t)``. Further arguments, such as labels, go to the network.
 
     Args:
-        network: ``(B, *S)`` and ``(B,)`` integers to ``(B, *S)``.
+        network: ``(B, *S)`` and ``(B,)`` integers in ``1..T`` to ``(B, *S)``.
         schedule: the schedule of the ``x_t`` that it is given.
         target: what it predicts: ``"eps"``, ``"v"`` or ``"x_0"``.
     """
@@ -37,6 +37,7 @@ class Denoiser(nn.Module):
         self.network, self.schedule, self.target = network, schedule, target
 
     def forward(self, x_t: Tensor, t: Tensor, *conditions) -> Tensor:
+        t = self.schedule.check_t(t, len(x_t), first=1).to(x_t.device)  # the network itself knows no range
         out = self.network(x_t, t, *conditions)
         if self.target == "v":
             return eps_from_v(x_t, t, out, self.schedule)

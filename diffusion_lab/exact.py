@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from .noising import check_same_shape
+from .checks import check_same_shape, check_samples
 from .schedule import NoiseSchedule
 
 
@@ -43,7 +43,7 @@ class ExactDenoiser:
         Raises:
             ValueError: if lengths differ, a number is not finite, a std is negative or a weight is not positive.
         """
-        means, stds, weights = (torch.as_tensor(x).double() for x in (means, stds, weights))
+        means, stds, weights = (torch.as_tensor(x, dtype=torch.float64) for x in (means, stds, weights))
         if means.ndim < 2 or len(means) == 0:
             raise ValueError(f"means: expected shape (K, *S) with K of at least 1, got {tuple(means.shape)}")
         for name, values, fine in (("stds", stds, stds >= 0), ("weights", weights, weights > 0)):
@@ -62,13 +62,15 @@ class ExactDenoiser:
 
         It can only give its points back: a sampler that uses it copies the data.
         """
-        points = torch.as_tensor(points)
+        points = torch.as_tensor(points, dtype=torch.float64)
+        check_samples("points", points)
         return cls.mixture(points, torch.zeros(len(points)), torch.ones(len(points)), schedule)
 
     def __call__(self, x_t: Tensor, t: int | Tensor) -> Tensor:
         """``E[eps | x_t]``, shape ``(B, *S)``, for ``x_t`` of that shape and t in ``1..T``."""
+        score = self.score(x_t, t)  # checks x_t
         noise = (1 - self.schedule.at(self.schedule.alpha_bar, t, x_t.double(), first=1)).sqrt()
-        return (-noise * self.score(x_t, t)).to(x_t.dtype)
+        return (-noise * score).to(x_t.dtype)
 
     def log_prob(self, x_t: Tensor, t: int | Tensor) -> Tensor:
         """``log q(x_t)`` in nats, shape ``(B,)``. ``t = 0`` is the data's own density, if every std is above 0."""

@@ -6,6 +6,7 @@ import io
 import math
 from collections.abc import Sequence
 from pathlib import Path
+from typing import BinaryIO
 
 import matplotlib.pyplot as plt
 import torch
@@ -15,11 +16,13 @@ from matplotlib.figure import Figure
 from PIL import Image
 from torch import Tensor
 
+from .checks import check_whole
 from .schedule import NoiseSchedule
 
 # One colour for one thing, throughout the book (Okabe and Ito's palette, told apart by colour-blind readers).
 COLORS = {"data": "#0072B2", "noise": "#CC79A7", "model": "#D55E00", "truth": "#009E73"}
-GREY = "#808080"  # text and axes: legible on white and on black
+# Text and axes: legible on white and on black. A shade lighter, and JupyterLab would put a dark card behind figures.
+GREY = "#7f7f7f"
 
 
 def use_style() -> None:
@@ -41,7 +44,7 @@ def cloud(ax: Axes, points: Tensor, color: str = COLORS["data"], limit: float | 
     if points.ndim != 2 or points.shape[1] != 2:
         raise ValueError(f"points: expected shape (N, 2), got {tuple(points.shape)}")
     points = points.detach().cpu()
-    ax.scatter(points[:, 0], points[:, 1], **{"s": 2, "color": color, "alpha": 0.5, "linewidths": 0} | style)
+    ax.scatter(points[:, 0], points[:, 1], **{"s": 2, "color": color, "alpha": 0.8, "linewidths": 0} | style)
     ax.set_aspect("equal")
     ax.set_axis_off()
     if limit is not None:
@@ -52,7 +55,9 @@ def clouds(
     states: Sequence[Tensor], titles: Sequence[str], color: str = COLORS["data"], columns: int = 5, limit: float = 3
 ) -> Figure:
     """A panel for each ``(N, 2)`` cloud in ``states``, with its title."""
-    rows = math.ceil(len(states) / columns)
+    if len(states) != len(titles) or len(states) == 0:
+        raise ValueError(f"titles: expected one for each state, got {len(titles)} for {len(states)}")
+    rows = math.ceil(len(states) / check_whole("columns", columns))
     figure, axes = plt.subplots(rows, columns, figsize=(1.7 * columns, 1.9 * rows), squeeze=False)
     for ax in axes.flat:
         ax.set_axis_off()
@@ -67,9 +72,11 @@ def image_grid(images: Tensor, columns: int = 8, gap: int = 2) -> Tensor:
 
     Grey images lose their last axis, as ``plt.imshow`` likes it.
     """
-    if images.ndim != 4 or images.shape[1] not in (1, 3):
-        raise ValueError(f"images: expected shape (N, 1 or 3, H, W), got {tuple(images.shape)}")
+    if images.ndim != 4 or images.shape[1] not in (1, 3) or len(images) == 0:
+        raise ValueError(f"images: expected shape (N, 1 or 3, H, W) with N of at least 1, got {tuple(images.shape)}")
     N, C, H, W = images.shape
+    check_whole("columns", columns)
+    check_whole("gap", gap, 0)
     rows = math.ceil(N / columns)
     grid = torch.full((rows * columns, C, H + gap, W + gap), 0.5)
     grid[:N, :, :H, :W] = (images.detach().float().cpu().clamp(-1, 1) + 1) / 2
@@ -101,6 +108,50 @@ def plot_schedules(schedules: dict[str, NoiseSchedule]) -> Figure:
     return figure
 
 
+def unet_diagram(noisy: Tensor, answer: Tensor) -> Figure:
+    """The book's U-Net between a ``(28, 28)`` input and its answer, with 32 channels above and 64 below.
+
+    A box is as high as its picture and as wide as it has channels. Dashed arrows are the skips; ``t`` marks the blocks.
+    """
+    figure, ax = plt.subplots(figsize=(8.6, 3.4))
+    ax.set(xlim=(-0.1, 14.3), ylim=(-1.0, 4.55), aspect="equal")
+    ax.set_axis_off()
+    for left, picture, name in ((0, noisy, "$x_t$"), (12.2, answer, "$\\hat v$")):
+        ax.imshow(picture.detach().cpu(), extent=(left, left + 2, 2.1, 4.1), vmin=-2, vmax=2)
+        ax.text(left + 1, 4.2, name, ha="center", va="bottom")
+        ax.text(left + 1, 2.02, "1×28×28", ha="center", va="top", fontsize=7)
+
+    # left edge, middle, height of each picture, its channels; two numbers where a skip joins what came up
+    maps = [(2.5, 1.7, 14, [32]), (3.8, 1.7, 14, [32]), (4.4, 0.3, 7, [64]), (5.8, 0.3, 7, [64]), (7.2, 0.3, 7, [64])]
+    maps += [(8.2, 0.3, 7, [64, 64]), (10.0, 0.3, 7, [64]), (10.4, 1.7, 14, [32, 32]), (11.8, 1.7, 14, [32])]
+    for left, middle, size, channels in maps:
+        for i, c in enumerate(channels):
+            corner = left + i * c / 160, middle - size / 28
+            ax.add_patch(plt.Rectangle(corner, c / 160, size / 14, color=COLORS["truth" if i else "data"], linewidth=0))
+        above = left in (3.8, 10.4)  # where an arrow takes the room below
+        y = middle + size / 28 + 0.1 if above else middle - size / 28 - 0.1
+        label = f"{sum(channels)}×{size}×{size}"
+        ax.text(left + sum(channels) / 320, y, label, ha="center", va="bottom" if above else "top", fontsize=7)
+
+    def arrow(start, end, text="", at=(0, 0), **style):
+        ax.annotate("", end, start, arrowprops={"arrowstyle": "-|>", "color": GREY, "shrinkA": 2, "shrinkB": 2} | style)
+        ax.text((start[0] + end[0]) / 2 + at[0], (start[1] + end[1]) / 2 + at[1], text, ha="center", fontsize=8)
+
+    for left, right, y in ((2.7, 3.8, 1.7), (4.8, 5.8, 0.3), (9.0, 10.0, 0.3), (10.8, 11.8, 1.7)):
+        arrow((left, y), (right, y), "block", (0, 0.12), color=COLORS["model"])
+        ax.text((left + right) / 2, y - 0.12, "$t$", ha="center", va="top", fontsize=8, color=COLORS["model"])
+    arrow((6.2, 0.3), (7.2, 0.3), "attend", (0, 0.12))
+    arrow((7.6, 0.3), (8.2, 0.3))
+    arrow((2.0, 3.1), (2.6, 2.2), "fold", (0.6, 0.2), connectionstyle="angle,angleA=0,angleB=90")
+    arrow((3.9, 1.2), (4.6, 0.55), "shrink", (0.55, 0.15))
+    arrow((10.2, 0.55), (10.5, 1.2), "grow", (-0.45, 0))
+    arrow((11.9, 2.2), (12.2, 3.1), "unfold", (-0.65, 0.15), connectionstyle="angle,angleA=90,angleB=0")
+    skip = {"linestyle": "--", "color": COLORS["truth"]}
+    arrow((4.0, 1.7), (10.4, 1.7), "skip", (0, 0.12), **skip)
+    arrow((6.0, -0.25), (8.8, -0.25), "skip", (0, -0.5), connectionstyle="arc3,rad=0.2", **skip)
+    return figure
+
+
 def frame(figure: Figure, dpi: int = 80) -> Image.Image:
     """The figure as a picture, for an animation; the figure is closed."""
     buffer = io.BytesIO()
@@ -109,18 +160,27 @@ def frame(figure: Figure, dpi: int = 80) -> Image.Image:
     return Image.open(buffer).convert("RGBA")
 
 
-def save_gif(frames: Sequence[Image.Image], path: str | Path, milliseconds: int = 100) -> None:
-    """Write an animated GIF that loops, with a transparent background."""
-    if not frames:
-        raise ValueError("frames: expected at least one picture, got none")
+def save_gif(frames: Sequence[Image.Image], path: str | Path | BinaryIO, milliseconds: int = 100) -> None:
+    """Write an animated GIF that loops, with a transparent background, to ``path``: a file's name or an open file."""
+    _check_frames(frames, milliseconds)
     images = []
     for picture in frames:
         image = picture.convert("RGB").quantize(255)
-        clear = picture.getchannel("A").point(lambda alpha: 255 if alpha < 128 else 0)
+        clear = picture.convert("RGBA").getchannel("A").point(lambda alpha: 255 if alpha < 128 else 0)
+        # The clear entry needs a colour of its own: Pillow compares frames by colour, and unset it is black.
+        colors = image.getpalette()[: 3 * 255]
+        image.putpalette(colors + [0] * (3 * 255 - len(colors)) + [255, 0, 255])
         image.paste(255, mask=clear)
         image.info["transparency"] = 255
         images.append(image)
-    images[0].save(path, save_all=True, append_images=images[1:], duration=milliseconds, loop=0, disposal=2)
+    options = {"duration": milliseconds, "loop": 0, "disposal": 2, "optimize": False}
+    images[0].save(path, "GIF", save_all=True, append_images=images[1:], **options)
+
+
+def _check_frames(frames: Sequence[Image.Image], milliseconds: int) -> None:
+    if len({picture.size for picture in frames}) != 1:
+        raise ValueError(f"frames: expected pictures of one size, got {sorted({p.size for p in frames})}")
+    check_whole("milliseconds", milliseconds)
 
 
 def player(frames: Sequence[Image.Image], alt: str, milliseconds: int = 100, start: int = 0) -> HTML:
@@ -134,10 +194,8 @@ def player(frames: Sequence[Image.Image], alt: str, milliseconds: int = 100, sta
         milliseconds: the time a frame stays.
         start: the frame shown at first.
     """
-    if not frames:
-        raise ValueError("frames: expected at least one picture, got none")
-    if len({picture.size for picture in frames}) > 1:
-        raise ValueError(f"frames: expected pictures of one size, got {sorted({p.size for p in frames})}")
+    _check_frames(frames, milliseconds)
+    check_whole("start", start, 0, len(frames) - 1)
     (width, height), n = frames[0].size, len(frames)
     columns = math.ceil(math.sqrt(n))
     rows = math.ceil(n / columns)

@@ -3,6 +3,8 @@
 import torch
 from torch import Tensor
 
+from .checks import check_samples
+
 
 def energy_distance(x: Tensor, y: Tensor) -> float:
     """How far apart two clouds of points are: ``2 E|x - y| - E|x - x'| - E|y - y'|``, at least 0.
@@ -16,22 +18,22 @@ def energy_distance(x: Tensor, y: Tensor) -> float:
         y: ``(m, *S)``.
 
     Raises:
-        ValueError: if either is empty, holds NaN or infinity, or the shapes of single samples differ.
+        TypeError, ValueError: if either is not a floating-point tensor, is empty, or holds NaN or infinity, or if the
+            shapes of single samples differ.
 
     Source: Székely & Rizzo 2013, "Energy statistics", equation (2.1).
     """
     for name, points in (("x", x), ("y", y)):
-        if points.ndim < 2 or len(points) == 0 or not points.isfinite().all():
-            raise ValueError(
-                f"{name}: expected (n, ...) finite numbers with n of at least 1, got {tuple(points.shape)}"
-            )
+        check_samples(name, points)
     if x.shape[1:] != y.shape[1:]:
         raise ValueError(f"y: expected samples of shape {tuple(x.shape[1:])} like those of x, got {tuple(y.shape[1:])}")
-    x, y = x.flatten(1).double(), y.flatten(1).double()
+    dtype = torch.promote_types(torch.promote_types(x.dtype, y.dtype), torch.float32)
+    x, y = x.flatten(1).to(dtype), y.flatten(1).to(dtype)
     return 2 * _mean_distance(x, y) - _mean_distance(x, x) - _mean_distance(y, y)
 
 
 def _mean_distance(x: Tensor, y: Tensor, rows: int = 1000) -> float:
     # Not through the matrix product: it loses the small distances, which are what counts.
-    total = sum(torch.cdist(block, y, compute_mode="donot_use_mm_for_euclid_dist").sum() for block in x.split(rows))
-    return (total / (len(x) * len(y))).item()
+    mode = "donot_use_mm_for_euclid_dist"
+    total = sum(torch.cdist(block, y, compute_mode=mode).sum(dtype=torch.float64) for block in x.split(rows))
+    return total.item() / (len(x) * len(y))

@@ -7,18 +7,8 @@ below go from one to another. ``x`` has shape ``(B, *S)``, ``t`` is an int or ``
 import torch
 from torch import Tensor
 
+from .checks import check_same_shape
 from .schedule import NoiseSchedule
-
-
-def check_same_shape(**tensors: Tensor) -> None:
-    """Raise unless all are floating-point tensors ``(B, *S)`` of one shape, so that nothing broadcasts by accident."""
-    (first, reference), *_ = tensors.items()
-    for name, x in tensors.items():
-        if not isinstance(x, Tensor) or not x.is_floating_point() or x.ndim == 0:
-            got = f"{x.dtype} of shape {tuple(x.shape)}" if isinstance(x, Tensor) else type(x).__name__
-            raise TypeError(f"{name}: expected a floating-point tensor of shape (B, ...), got {got}")
-        if x.shape != reference.shape:
-            raise ValueError(f"{name}: expected the shape of {first}, {tuple(reference.shape)}; got {tuple(x.shape)}")
 
 
 def add_noise(x_0: Tensor, t: int | Tensor, eps: Tensor, schedule: NoiseSchedule) -> Tensor:
@@ -64,7 +54,7 @@ def posterior(
     """
     check_same_shape(x_0=x_0, x_t=x_t)
     t = schedule.check_t(t, len(x_t), first=1)
-    s = t - 1 if s is None else schedule.check_t(s, len(x_t)).to(t.device)
+    s = t - 1 if s is None else schedule.check_t(s, len(x_t), name="s").to(t.device)
     if (s >= t).any():
         raise ValueError("s: expected a time before t for every sample, got s >= t")
     # Float64 until the end: beta is a difference of nearly equal numbers.

@@ -12,7 +12,8 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
-from .noising import check_same_shape, posterior, x0_from_eps
+from .checks import check_labels, check_number, check_same_shape, check_whole
+from .noising import posterior, x0_from_eps
 from .schedule import NoiseSchedule
 
 
@@ -24,9 +25,8 @@ def timesteps(T: int, steps: int | None = None) -> list[int]:
 
     Source: Lin et al. 2024, "Common Diffusion Noise Schedules and Sample Steps are Flawed", table 2, "trailing".
     """
-    steps = T if steps is None else steps
-    if not isinstance(steps, int) or isinstance(steps, bool) or not 1 <= steps <= T:
-        raise ValueError(f"steps: expected a whole number in 1..{T}, got {steps!r}")
+    T = check_whole("T", T)
+    steps = T if steps is None else check_whole("steps", steps, 1, T)
     return [round(T * k / steps) for k in range(steps, -1, -1)]
 
 
@@ -100,8 +100,7 @@ def ddim(
     Arguments, what is yielded and what is raised are as for :func:`ddpm`, but for ``eta``, in ``[0, 1]``.
     Source: Song et al. 2021, "Denoising Diffusion Implicit Models", equations (12) and (16).
     """
-    if not 0 <= eta <= 1:
-        raise ValueError(f"eta: expected a number in [0, 1], got {eta}")
+    eta = check_number("eta", eta, 0, 1)
 
     def step(x_t: Tensor, x_0: Tensor, eps: Tensor, t: int, s: int) -> Tensor:
         alpha_bar_t, alpha_bar_s = schedule.alpha_bar[t].item(), schedule.alpha_bar[s].item()
@@ -131,18 +130,20 @@ def sample(
 def _walk(step, denoiser, shape, schedule, steps, x_T, labels, clip, generator) -> Iterator[Tensor]:
     """Check the arguments now; return the generator that does the walking."""
     times = timesteps(schedule.T, steps)
-    if clip is not None and not clip > 0:
-        raise ValueError(f"clip: expected a number above 0, got {clip}")
+    if not isinstance(shape, tuple | list) or len(shape) == 0:
+        raise TypeError(f"shape: expected a tuple (B, ...), got {shape!r}")
+    shape = tuple(check_whole("shape", length) for length in shape)
+    if clip is not None:
+        check_number("clip", clip, 0, ends="()")
     if x_T is None:
         x_T = torch.randn(shape, generator=generator, device=generator.device if generator else None)
         if isinstance(denoiser, nn.Module) and (parameter := next(denoiser.parameters(), None)) is not None:
             x_T = x_T.to(parameter)
-    elif x_T.shape != tuple(shape):
-        raise ValueError(f"x_T: expected shape {tuple(shape)}, got {tuple(x_T.shape)}")
     check_same_shape(x_T=x_T)
+    if x_T.shape != shape:
+        raise ValueError(f"x_T: expected the given shape, {shape}; got {tuple(x_T.shape)}")
     if labels is not None:
-        if labels.shape != x_T.shape[:1]:
-            raise ValueError(f"labels: expected one for each of the {len(x_T)} samples, got {tuple(labels.shape)}")
+        check_labels(labels, len(x_T))
         labels = labels.to(x_T.device)
     conditions = () if labels is None else (labels,)
 

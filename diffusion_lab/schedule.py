@@ -11,6 +11,8 @@ from functools import cached_property
 import torch
 from torch import Tensor
 
+from .checks import check_number, check_whole, describe, is_integers
+
 
 @dataclass(frozen=True, eq=False)
 class NoiseSchedule:
@@ -32,7 +34,7 @@ class NoiseSchedule:
     beta: Tensor
 
     def __post_init__(self) -> None:
-        beta = torch.as_tensor(self.beta).detach().to("cpu", torch.float64)
+        beta = torch.as_tensor(self.beta, dtype=torch.float64).detach().cpu()
         if beta.ndim != 1 or len(beta) < 2 or beta[0] != 0:
             raise ValueError(
                 f"beta: expected a 1-D table 0, beta_1, ..., beta_T; got shape {tuple(beta.shape)}, {beta}"
@@ -49,25 +51,25 @@ class NoiseSchedule:
         betas = torch.as_tensor(betas, dtype=torch.float64)
         if betas.ndim != 1 or len(betas) == 0:
             raise ValueError(f"betas: expected a 1-D table beta_1, ..., beta_T; got shape {tuple(betas.shape)}")
-        return cls(torch.cat([torch.zeros(1, dtype=torch.float64), betas.cpu()]))
+        return cls(torch.cat([torch.zeros(1, dtype=torch.float64), betas.detach().cpu()]))
 
     @classmethod
     def linear(cls, T: int = 1000, start: float = 1e-4, end: float = 0.02) -> "NoiseSchedule":
         """``beta_t`` in equal steps from ``start`` to ``end`` (Ho et al. 2020, section 4)."""
-        return cls.from_betas(torch.linspace(start, end, _check_T(T), dtype=torch.float64))
+        start, end = check_number("start", start, 0, 1, "()"), check_number("end", end, 0, 1, "()")
+        return cls.from_betas(torch.linspace(start, end, check_whole("T", T), dtype=torch.float64))
 
     @classmethod
     def scaled_linear(cls, T: int = 1000, start: float = 0.00085, end: float = 0.012) -> "NoiseSchedule":
         """``sqrt(beta_t)`` in equal steps from ``sqrt(start)`` to ``sqrt(end)`` (Rombach et al. 2022)."""
-        for name, value in (("start", start), ("end", end)):
-            if not 0 < value < 1:
-                raise ValueError(f"{name}: expected a beta strictly between 0 and 1, got {value}")
-        return cls.from_betas(torch.linspace(start**0.5, end**0.5, _check_T(T), dtype=torch.float64) ** 2)
+        start, end = check_number("start", start, 0, 1, "()"), check_number("end", end, 0, 1, "()")
+        return cls.from_betas(torch.linspace(start**0.5, end**0.5, check_whole("T", T), dtype=torch.float64) ** 2)
 
     @classmethod
     def constant(cls, T: int, beta: float) -> "NoiseSchedule":
         """The same ``beta`` at every step: ``alpha_bar_t = (1 - beta)^t``."""
-        return cls.from_betas(torch.full((_check_T(T),), beta, dtype=torch.float64))
+        beta = check_number("beta", beta, 0, 1, "()")
+        return cls.from_betas(torch.full((check_whole("T", T),), beta, dtype=torch.float64))
 
     @classmethod
     def cosine(cls, T: int = 1000, offset: float = 0.008, max_beta: float = 0.999) -> "NoiseSchedule":
@@ -76,10 +78,10 @@ class NoiseSchedule:
         ``beta_t = 1 - alpha_bar_t / alpha_bar_{t-1}``, capped at ``max_beta``: uncapped, the last would be 1.
         Source: Nichol & Dhariwal 2021, "Improved DDPM", equation (17).
         """
-        if not offset >= 0:
-            raise ValueError(f"offset: expected a number of at least 0, got {offset}")
-        f = [math.cos(math.pi / 2 * (t / T + offset) / (1 + offset)) ** 2 for t in range(_check_T(T) + 1)]
-        return cls.from_betas(torch.tensor([min(1 - f[t] / f[t - 1], max_beta) for t in range(1, T + 1)]))
+        offset, max_beta = check_number("offset", offset, 0), check_number("max_beta", max_beta, 0, 1, "()")
+        f = [math.cos(math.pi / 2 * (t / T + offset) / (1 + offset)) ** 2 for t in range(check_whole("T", T) + 1)]
+        betas = [min(1 - f[t] / f[t - 1], max_beta) for t in range(1, T + 1)]
+        return cls.from_betas(torch.tensor(betas, dtype=torch.float64))
 
     @property
     def T(self) -> int:
@@ -119,34 +121,28 @@ class NoiseSchedule:
         """
         return self.alpha_bar[-1].item()
 
-    def check_t(self, t: int | Tensor, batch: int, first: int = 0) -> Tensor:
+    def check_t(self, t: int | Tensor, batch: int, first: int = 0, name: str = "t") -> Tensor:
         """``t`` as a ``(batch,)`` integer tensor, after checking that every entry lies in ``first..T``.
 
         A single int stands for the whole batch. An index below zero would wrap around silently in PyTorch, and a
         float would be cut down to an int, so both are errors here.
 
         Raises:
-            TypeError: if ``t`` is neither an int nor an integer tensor.
+            TypeError: if ``t`` is neither an int nor an integer tensor; the message calls it ``name``.
             ValueError: if its shape is not ``(batch,)`` or an entry is outside ``first..T``.
         """
         if isinstance(t, int) and not isinstance(t, bool):
-            t = torch.full((batch,), t)
-        elif not isinstance(t, Tensor) or t.is_floating_point() or t.is_complex() or t.dtype == torch.bool:
-            kind = f"a tensor of {t.dtype}" if isinstance(t, Tensor) else type(t).__name__
-            raise TypeError(f"t: expected an int or an integer tensor of shape ({batch},), got {kind}")
+            return torch.full((batch,), check_whole(name, t, first, self.T))
+        if not is_integers(t):
+            raise TypeError(f"{name}: expected an int or a tensor of ({batch},) integers, got {describe(t)}")
         if t.shape != (batch,):
-            raise ValueError(f"t: expected one timestep for each of the {batch} samples, got shape {tuple(t.shape)}")
+            raise ValueError(f"{name}: expected one for each of the {batch} samples, got shape {tuple(t.shape)}")
+        t = t.long()
         if batch and not (first <= t.min() and t.max() <= self.T):
-            raise ValueError(f"t: expected timesteps in {first}..{self.T}, got {t.min().item()}..{t.max().item()}")
-        return t.long()
+            raise ValueError(f"{name}: expected whole numbers in {first}..{self.T}, got {t.min()}..{t.max()}")
+        return t
 
     def at(self, table: Tensor, t: int | Tensor, x: Tensor, first: int = 0) -> Tensor:
         """``table[t]`` as ``(B, 1, ..., 1)``, to multiply ``x`` of shape ``(B, *S)``: on its device, in its dtype."""
         values = table[self.check_t(t, len(x), first).to(table.device)]
         return values.to(x.device, x.dtype).view(-1, *[1] * (x.ndim - 1))
-
-
-def _check_T(T: int) -> int:
-    if not isinstance(T, int) or isinstance(T, bool) or T < 1:
-        raise ValueError(f"T: expected a whole number of steps, at least 1; got {T!r}")
-    return T

@@ -14,6 +14,7 @@ from torch.utils.data import DataLoader
 from tqdm.auto import tqdm
 
 from .checkpoints import load_checkpoint, save_checkpoint
+from .checks import check_labels, check_number, check_samples, check_whole
 from .denoiser import Denoiser, Target, training_target
 from .noising import add_noise
 from .schedule import NoiseSchedule
@@ -87,17 +88,19 @@ def train(
 
     Raises:
         TypeError, ValueError: naming the argument that is off; NaN in the data and an empty data set among them.
-        TrainingError: if the loss is no longer finite.
+        TrainingError: if the loss or its gradient is no longer finite; the weights are those of the step before.
         CheckpointError: if the checkpoint is damaged or was written by another run.
 
     Source: Ho et al. 2020, algorithm 1; one-cycle: Smith & Topin 2018.
     """
-    tiny, huge = 1e-12, 1e12
-    _check_numbers(
-        steps=(steps, int, 1, huge), batch_size=(batch_size, int, 1, huge), seed=(seed, int, 0, 2**31),
-        checkpoint_every=(checkpoint_every, int, 1, huge), label_dropout=(label_dropout, float, 0, 1),
-        lr=(lr, float, tiny, huge), average=(average, float, 0, 1), clip_gradient=(clip_gradient, float, tiny, huge),
-    )  # fmt: skip
+    check_whole("steps", steps)
+    check_whole("batch_size", batch_size)
+    check_whole("seed", seed, 0, 2**31)
+    check_whole("checkpoint_every", checkpoint_every)
+    check_number("label_dropout", label_dropout, 0, 1)
+    check_number("average", average, 0, 1)
+    check_number("lr", lr, 0, ends="()")
+    check_number("clip_gradient", clip_gradient, 0, ends="()")
     if timesteps not in ("antithetic", "stratified", "uniform"):
         raise ValueError(f'timesteps: expected "antithetic", "stratified" or "uniform", got {timesteps!r}')
     _check_data(data, labels)
@@ -130,15 +133,16 @@ def train(
             if out.shape != x_0.shape:
                 raise ValueError(f"network: expected an output of shape {tuple(x_0.shape)}, got {tuple(out.shape)}")
             loss = F.mse_loss(out, training_target(target, x_0, t, eps, schedule))
-            losses.append(loss.item())
-            if not torch.isfinite(loss):
-                raise TrainingError(
-                    f"the loss is {losses[-1]} at step {step + 1} of {steps}. Try a smaller lr (it is {lr}), "
-                    f"a smaller clip_gradient (it is {clip_gradient}), or data scaled to about [-1, 1] or variance 1."
-                )
             optimizer.zero_grad()
             loss.backward()
-            nn.utils.clip_grad_norm_(network.parameters(), clip_gradient)
+            norm = nn.utils.clip_grad_norm_(network.parameters(), clip_gradient)
+            losses.append(loss.item())
+            if not torch.isfinite(loss) or not torch.isfinite(norm):  # before the weights are touched
+                raise TrainingError(
+                    f"at step {step + 1} of {steps} the loss is {losses[-1]} and its gradient has norm {norm.item()}. "
+                    f"Try a smaller lr (it is {lr}), a smaller clip_gradient (it is {clip_gradient}), or data scaled "
+                    "to about [-1, 1] or variance 1."
+                )
             optimizer.step()
             rate.step()
             _update_average(averaged, network, min(average, (1 + step) / (10 + step)))
@@ -151,7 +155,7 @@ def train(
 
 
 def _draw_timesteps(batch: int, T: int, how: Timesteps) -> Tensor:
-    """``(batch,)`` timesteps, each uniform over ``1..T`` when looked at alone."""
+    """``(batch,)`` timesteps; over many batches each of ``1..T`` comes equally often."""
     if how == "uniform":
         return torch.randint(1, T + 1, (batch,))
     if how == "antithetic":
@@ -179,8 +183,8 @@ def _batches(
     """Seed the global generator for each step from ``first_step`` on, and give the batch of that step.
 
     A data tensor is visited in an order drawn anew for each epoch; a last batch that would be too small is left out.
-    A DataLoader shuffles from the global generator, so to resume in the middle of an epoch it is wound forward from
-    the epoch's start, under the seeds that those steps had.
+    A DataLoader shuffles from the global generator, or from one of its own, which is then seeded at each epoch. To
+    resume in the middle of an epoch it is wound forward from the epoch's start, under the seeds that those steps had.
     """
     per_epoch = max(1, len(data) // batch_size) if isinstance(data, Tensor) else len(data)
     for step in itertools.count(first_step - first_step % per_epoch):
@@ -193,23 +197,17 @@ def _batches(
             batch = data[index.to(data.device)], None if labels is None else labels[index.to(labels.device)]
         else:
             if epoch_step == 0:
+                for own in {data.generator, getattr(data.sampler, "generator", None)} - {None}:
+                    own.manual_seed(torch.initial_seed())
                 loader = iter(data)
             batch = next(loader)
             x, *rest = (batch,) if isinstance(batch, Tensor) else batch
-            _check_batch("data", x)
+            check_samples("data", x)
+            if rest:
+                check_labels(rest[0], len(x))
             batch = x, (rest[0] if rest else None)
         if step >= first_step:
             yield batch
-
-
-def _check_batch(name: str, x: Tensor) -> None:
-    if not isinstance(x, Tensor) or not x.is_floating_point() or x.ndim < 2:
-        got = f"{x.dtype} of shape {tuple(x.shape)}" if isinstance(x, Tensor) else type(x).__name__
-        raise TypeError(f"{name}: expected a floating-point tensor of shape (N, ...), got {got}")
-    if len(x) == 0:
-        raise ValueError(f"{name}: expected at least one sample, got an empty set of shape {tuple(x.shape)}")
-    if not x.isfinite().all():
-        raise ValueError(f"{name}: expected finite numbers, got NaN or infinity")
 
 
 def _check_data(data: Tensor | DataLoader, labels: Tensor | None) -> None:
@@ -223,18 +221,9 @@ def _check_data(data: Tensor | DataLoader, labels: Tensor | None) -> None:
         if length == 0:
             raise ValueError("data: expected at least one batch, got a DataLoader of length 0")
         return
-    _check_batch("data", data)
-    if labels is not None and (labels.shape != data.shape[:1] or labels.is_floating_point()):
-        raise ValueError(f"labels: expected ({len(data)},) integers, got {labels.dtype} of shape {tuple(labels.shape)}")
-
-
-def _check_numbers(**numbers: tuple[float, type, float, float]) -> None:
-    """Each ``name=(value, kind, low, high)`` must be of its kind and lie in ``[low, high]``."""
-    for name, (value, kind, low, high) in numbers.items():
-        allowed = (int,) if kind is int else (int, float)
-        if not isinstance(value, allowed) or isinstance(value, bool) or not low <= value <= high:
-            what = "a whole number" if kind is int else "a number"
-            raise ValueError(f"{name}: expected {what} in [{low}, {high}], got {value!r}")
+    check_samples("data", data)
+    if labels is not None:
+        check_labels(labels, len(data))
 
 
 def _describe(data: Tensor | DataLoader, labels: Tensor | None, batch_size: int) -> str:

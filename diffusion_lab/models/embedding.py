@@ -5,6 +5,8 @@ import math
 import torch
 from torch import Tensor, nn
 
+from ..checks import check_same_shape, check_whole, describe, is_integers
+
 
 def sinusoidal_embedding(t: Tensor, dim: int, max_period: float = 10_000.0) -> Tensor:
     """``(B,)`` timesteps to ``(B, dim)``: ``cos(w_i t)`` and ``sin(w_i t)`` with ``w_i = max_period^(-i / (dim/2))``.
@@ -22,18 +24,19 @@ class TimeEmbedding(nn.Module):
 
     def __init__(self, dim: int):
         super().__init__()
-        if dim < 2 or dim % 2:
+        if check_whole("dim", dim, 2) % 2:
             raise ValueError(f"dim: expected an even number of at least 2, got {dim}")
         self.dim = dim
         self.layers = nn.Sequential(nn.Linear(dim, dim), nn.SiLU(), nn.Linear(dim, dim))
 
     def forward(self, t: Tensor) -> Tensor:
-        return self.layers(sinusoidal_embedding(t, self.dim))
+        return self.layers(sinusoidal_embedding(t, self.dim).to(self.layers[0].weight.dtype))
 
 
 def check_inputs(x_t: Tensor, t: Tensor) -> None:
-    """Raise unless ``t`` is a ``(B,)`` integer tensor for a batch ``x_t`` of B samples."""
-    if not isinstance(t, Tensor) or t.is_floating_point() or t.dtype == torch.bool:
-        raise TypeError(f"t: expected an integer tensor, got {t.dtype if isinstance(t, Tensor) else type(t).__name__}")
+    """Raise unless ``x_t`` is a batch of B samples and ``t`` a ``(B,)`` integer tensor."""
+    check_same_shape(x_t=x_t)
+    if not is_integers(t):
+        raise TypeError(f"t: expected an integer tensor, got {describe(t)}")
     if t.shape != x_t.shape[:1]:
         raise ValueError(f"t: expected one timestep for each of the {len(x_t)} samples, got shape {tuple(t.shape)}")

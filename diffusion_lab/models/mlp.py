@@ -2,6 +2,7 @@
 
 from torch import Tensor, nn
 
+from ..checks import check_whole
 from .embedding import TimeEmbedding, check_inputs
 
 
@@ -16,10 +17,9 @@ class MLP(nn.Module):
 
     def __init__(self, dim: int = 2, width: int = 128, depth: int = 3):
         super().__init__()
-        for name, value in (("dim", dim), ("depth", depth)):
-            if value < 1:
-                raise ValueError(f"{name}: expected at least 1, got {value}")
-        if width < 8 or width % 8:
+        check_whole("dim", dim)
+        check_whole("depth", depth)
+        if check_whole("width", width, 8) % 8:
             raise ValueError(f"width: expected a multiple of 8, got {width}")
         self.dim = dim
         self.time = TimeEmbedding(width // 4)
@@ -29,9 +29,9 @@ class MLP(nn.Module):
         self.out = nn.Linear(width, dim)
 
     def forward(self, x_t: Tensor, t: Tensor) -> Tensor:
+        check_inputs(x_t, t)
         if x_t.ndim != 2 or x_t.shape[1] != self.dim:
             raise ValueError(f"x_t: expected shape (B, {self.dim}), got {tuple(x_t.shape)}")
-        check_inputs(x_t, t)
         time = self.time(t)  # (B, width / 4)
         h = x_t
         for layer, hear_time in zip(self.hidden, self.hear_time, strict=True):

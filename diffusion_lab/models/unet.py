@@ -7,6 +7,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from ..checks import check_labels, check_whole
 from .embedding import TimeEmbedding, check_inputs
 
 
@@ -76,16 +77,18 @@ class UNet(nn.Module):
         num_classes: int | None = None,
     ):
         super().__init__()
-        if width < 8 or width % 8:
+        if check_whole("width", width, 8) % 8:
             raise ValueError(f"width: expected a multiple of 8, got {width}")
-        if blocks < 1:
-            raise ValueError(f"blocks: expected at least 1, got {blocks}")
+        check_whole("channels", channels)
+        check_whole("blocks", blocks)
+        if num_classes is not None:
+            check_whole("num_classes", num_classes)
         self.channels, self.num_classes = channels, num_classes
         top, low, embedding = width, 2 * width, 4 * width
 
         self.time = nn.Sequential(TimeEmbedding(embedding), nn.SiLU())
-        # Row 0 is "not told". All rows begin at zero: a network that has not learned its labels ignores them.
-        self.label = None if num_classes is None else zero(nn.Embedding(num_classes + 1, embedding))
+        # Row 0, "not told", stays zero. The others begin there: a network that has not learned its labels ignores them.
+        self.label = None if num_classes is None else zero(nn.Embedding(num_classes + 1, embedding, padding_idx=0))
 
         self.fold = nn.Sequential(nn.PixelUnshuffle(2), nn.Conv2d(4 * channels, top, 3, padding=1))
         self.down_top = nn.ModuleList([ResidualBlock(top, top, embedding) for _ in range(blocks)])
@@ -123,19 +126,16 @@ class UNet(nn.Module):
         return self.unfold(h)  # (B, channels, H, W)
 
     def _check(self, x_t: Tensor, t: Tensor, labels: Tensor | None) -> None:
+        check_inputs(x_t, t)
         if x_t.ndim != 4 or x_t.shape[1] != self.channels or x_t.shape[2] % 4 or x_t.shape[3] % 4:
             raise ValueError(
                 f"x_t: expected shape (B, {self.channels}, H, W) with H and W multiples of 4, got {tuple(x_t.shape)}"
             )
-        check_inputs(x_t, t)
         if labels is None:
             return
         if self.num_classes is None:
             raise ValueError("labels: this U-Net was made without num_classes and takes none")
-        if labels.shape != t.shape or labels.is_floating_point():
-            raise ValueError(
-                f"labels: expected ({len(x_t)},) integers, got {labels.dtype} of shape {tuple(labels.shape)}"
-            )
+        check_labels(labels, len(x_t))
         if len(labels) and not (labels.min() >= -1 and labels.max() < self.num_classes):
             raise ValueError(f"labels: expected -1..{self.num_classes - 1}, got {labels.min()}..{labels.max()}")
 
