@@ -1,0 +1,66 @@
+"""What the tests share: one thread, a Hypothesis that never surprises, and a few small things to test with."""
+
+import math
+
+import pytest
+import torch
+from hypothesis import settings
+
+from diffusion_lab import MLP, ExactDenoiser, NoiseSchedule, train
+
+torch.set_num_threads(1)
+settings.register_profile("same-every-time", derandomize=True, deadline=None, database=None, max_examples=50)
+settings.load_profile("same-every-time")
+
+TRAINED_UNDER = NoiseSchedule.cosine(T=50)
+MEANS, STDS, WEIGHTS = [[-2.0], [0.5], [1.5]], [0.3, 0.1, 0.5], [0.5, 0.2, 0.3]
+
+
+@pytest.fixture
+def g():
+    """A generator with a fixed seed."""
+    return torch.Generator().manual_seed(0)
+
+
+@pytest.fixture
+def cosine():
+    return NoiseSchedule.cosine(T=100)
+
+
+@pytest.fixture
+def mixture(cosine):
+    """The exact denoiser of three bells on a line."""
+    return ExactDenoiser.mixture(MEANS, STDS, WEIGHTS, cosine)
+
+
+@pytest.fixture
+def bumpy():
+    """A denoiser that is right about nothing, but listens to x_t and to t, and is not linear."""
+    return lambda x_t, t: torch.tanh(1.3 * x_t + t.view(-1, *[1] * (x_t.ndim - 1)) / 60) + 0.1 * torch.sin(3 * x_t)
+
+
+def z_score(values, expected):
+    """How many standard errors the mean of independent ``values`` is from ``expected``."""
+    return abs(values.mean() - expected).item() / (values.std() / math.sqrt(len(values))).item()
+
+
+def refused(argument):
+    """What bad input must do: raise an error whose message begins with the argument's name."""
+    return pytest.raises((TypeError, ValueError), match=rf"^{argument}: expected ")
+
+
+def same_weights(one, two):
+    """Whether two networks are equal bit for bit."""
+    a, b = one.state_dict(), two.state_dict()
+    return a.keys() == b.keys() and all(torch.equal(a[name], b[name]) for name in a)
+
+
+def small(seed=0, kind=MLP, *sizes):
+    """A small network, the same for the same seed."""
+    torch.manual_seed(seed)
+    return kind(*(sizes or (2, 16, 2)))
+
+
+def quick(network, data, steps=12, **options):
+    """A short training run."""
+    return train(network, data, TRAINED_UNDER, steps=steps, **{"batch_size": 16, "progress": False} | options)

@@ -1,0 +1,114 @@
+"""The tables of NoiseSchedule: what they are by definition, and what diffusers has."""
+
+import math
+
+import pytest
+import torch
+from diffusers import DDPMScheduler
+
+from diffusion_lab import NoiseSchedule
+
+EVERY = {
+    "linear": NoiseSchedule.linear(),
+    "scaled_linear": NoiseSchedule.scaled_linear(),
+    "cosine": NoiseSchedule.cosine(),
+    "constant": NoiseSchedule.constant(40, 0.1),
+    "own": NoiseSchedule.from_betas([0.3, 0.001, 0.5]),
+    "one step": NoiseSchedule.from_betas([0.3]),
+}
+
+
+@pytest.fixture(params=EVERY)
+def schedule(request):
+    return EVERY[request.param]
+
+
+def test_tables_begin_at_clean_data(schedule):
+    tables = [schedule.beta, schedule.alpha, schedule.alpha_bar, schedule.snr, schedule.posterior_variance]
+    assert all(table.shape == (schedule.T + 1,) and table.dtype == torch.float64 for table in tables)
+    assert [table[0].item() for table in tables] == [0, 1, 1, math.inf, 0]
+
+
+def test_alpha_bar_is_the_product_and_snr_its_odds(schedule):
+    for t in range(schedule.T + 1):
+        product = math.prod(1 - beta for beta in schedule.beta[: t + 1].tolist())
+        assert schedule.alpha_bar[t].item() == pytest.approx(product, rel=1e-9)
+    assert schedule.snr[1:] == pytest.approx(schedule.alpha_bar[1:] / (1 - schedule.alpha_bar[1:]))
+    assert schedule.signal_left == schedule.alpha_bar[schedule.T].item()
+
+
+def test_posterior_variance_by_adding_precisions(schedule):
+    """Bayes for bells: 1/variance = alpha_t/beta_t + 1/(1 - alpha_bar_{t-1}), without a cancelling difference."""
+    for t in range(2, schedule.T + 1):
+        precision = schedule.alpha[t] / schedule.beta[t] + 1 / (1 - schedule.alpha_bar[t - 1])
+        assert schedule.posterior_variance[t].item() == pytest.approx(1 / precision.item(), rel=1e-6)
+    assert schedule.posterior_variance[1] == 0
+    assert (schedule.posterior_variance <= schedule.beta).all()
+
+
+@pytest.mark.parametrize("T", [10, 100, 1000])
+@pytest.mark.parametrize(
+    ("theirs", "ours", "ends"),
+    [
+        ("linear", NoiseSchedule.linear, (1e-4, 0.02)),
+        ("linear", NoiseSchedule.linear, (1e-5, 5e-3)),
+        ("scaled_linear", NoiseSchedule.scaled_linear, (0.00085, 0.012)),
+        ("squaredcos_cap_v2", NoiseSchedule.cosine, ()),
+    ],
+)
+def test_tables_are_those_of_diffusers(theirs, ours, ends, T):
+    names = dict(zip(("beta_start", "beta_end"), ends, strict=False))
+    scheduler = DDPMScheduler(num_train_timesteps=T, beta_schedule=theirs, **names)
+    schedule = ours(T, *ends)
+    # Their timestep i is our t = i + 1.
+    assert (schedule.beta[1:] - scheduler.betas).abs().max() < 1e-6
+    assert (schedule.alpha_bar[1:] - scheduler.alphas_cumprod).abs().max() < 1e-5
+    variance = torch.tensor([scheduler._get_variance(i) for i in range(T)])
+    assert (schedule.posterior_variance[1:] - variance).abs().max() < 1e-5
+
+
+@pytest.mark.parametrize(("ours", "ends"), [(NoiseSchedule.linear, ()), (NoiseSchedule.scaled_linear, ())])
+def test_default_ends_are_those_of_the_papers(ours, ends):
+    schedule = ours()
+    expected = {"linear": (1e-4, 0.02), "scaled_linear": (0.00085, 0.012)}[ours.__name__]
+    assert schedule.T == 1000
+    assert (schedule.beta[1].item(), schedule.beta[-1].item()) == pytest.approx(expected)
+
+
+def test_cosine_follows_its_formula_until_the_cap():
+    T, offset = 50, 0.02
+    schedule = NoiseSchedule.cosine(T, offset=offset)
+    f = [math.cos((t / T + offset) / (1 + offset) * math.pi / 2) ** 2 for t in range(T + 1)]
+    assert schedule.alpha_bar[:T].tolist() == pytest.approx([value / f[0] for value in f[:T]], abs=1e-14)
+    assert schedule.beta[T].item() == 0.999
+    assert NoiseSchedule.cosine(T, max_beta=0.4).beta.max().item() == 0.4
+
+
+def test_an_own_table_is_kept_to_the_last_digit():
+    betas = [0.1, 0.2, 1 / 3]
+    assert NoiseSchedule.from_betas(betas).beta.tolist() == [0.0, *betas]
+    assert NoiseSchedule(torch.tensor([0.0, *betas], dtype=torch.float64)).beta.tolist() == [0.0, *betas]
+    assert NoiseSchedule([0.0, *betas]).beta.tolist() == [0.0, *betas]
+
+
+def test_signal_left_tells_the_short_schedules_from_the_honest_ones():
+    assert NoiseSchedule.linear(100, 1e-5, 5e-3).signal_left == pytest.approx(0.78, abs=0.005)
+    assert NoiseSchedule.linear(1000).signal_left < 1e-4
+    assert NoiseSchedule.cosine(100).signal_left < 1e-4
+
+
+def test_check_t_gives_one_whole_number_for_each_sample():
+    schedule = NoiseSchedule.constant(20, 0.1)
+    assert schedule.check_t(7, 3).tolist() == [7, 7, 7]
+    for dtype in (torch.uint8, torch.int8, torch.int16, torch.int32, torch.int64):
+        t = schedule.check_t(torch.tensor([0, 20], dtype=dtype), 2)
+        assert (t.tolist(), t.dtype) == ([0, 20], torch.int64)
+
+
+def test_at_lines_the_table_up_with_the_batch():
+    schedule = NoiseSchedule.constant(20, 0.1)
+    x = torch.zeros(3, 2, 4, 5)
+    values = schedule.at(schedule.alpha_bar, torch.tensor([0, 1, 20]), x)
+    assert values.shape == (3, 1, 1, 1)
+    assert values.flatten().tolist() == pytest.approx([1, 0.9, 0.9**20])
+    assert values.dtype == x.dtype
