@@ -112,7 +112,7 @@ def smalldiffusion(data: Tensor, seed: int, steps: int = 15_000) -> tuple[float,
         return [list(sd.samples(network, sigmas, batchsize=N, **options))[-1] for _ in range(PAIRS)]
 
     return seconds, {
-        "DDPM, 200 steps": sets(200, gam=1, mu=0.5),
+        "DDPM, 100 steps": sets(100, gam=1, mu=0.5),
         "its accelerated sampler, 20 steps": sets(20, gam=2),
     }
 
