@@ -58,7 +58,7 @@ class TutorialMLP(nn.Module):
 
 
 def tutorial(data: Tensor, seed: int, epochs: int = 5000) -> tuple[float, dict[str, list[Tensor]]]:
-    """The S-curve tutorial's: data / 10, 100 steps from 1e-5 to 5e-3, 394,000 batches of up to 128 points, Adam 5e-4.
+    """The S-curve tutorial's: data / 10, 100 steps from 1e-5 to 5e-3, 395,000 batches of up to 128 points, Adam 5e-4.
 
     Counted 0..99 and sampled from N(0, 1) with noise in the last step, as it does.
     """
