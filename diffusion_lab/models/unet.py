@@ -87,8 +87,9 @@ class UNet(nn.Module):
         top, low, embedding = width, 2 * width, 4 * width
 
         self.time = nn.Sequential(TimeEmbedding(embedding), nn.SiLU())
-        # Row 0, "not told", stays zero. The others begin there: a network that has not learned its labels ignores them.
-        self.label = None if num_classes is None else zero(nn.Embedding(num_classes + 1, embedding, padding_idx=0))
+        # Row 0, "not told", is zero and stays so. The others begin as random directions: begun at zero, they take long
+        # to grow apart.
+        self.label = None if num_classes is None else nn.Embedding(num_classes + 1, embedding, padding_idx=0)
 
         self.fold = nn.Sequential(nn.PixelUnshuffle(2), nn.Conv2d(4 * channels, top, 3, padding=1))
         self.down_top = nn.ModuleList([ResidualBlock(top, top, embedding) for _ in range(blocks)])
