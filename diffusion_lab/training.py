@@ -121,7 +121,7 @@ def train(
     device = next(network.parameters()).device
     network.train()
     cuda = [device] if device.type == "cuda" else []
-    with torch.random.fork_rng(devices=cuda), tqdm(total=steps, initial=len(losses), disable=not progress) as bar:
+    with torch.random.fork_rng(devices=cuda), _progress_bar(steps, len(losses), progress) as bar:
         batches = _batches(data, labels, batch_size, seed, first_step=len(losses))
         for step in range(len(losses), steps):
             x_0, y = next(batches)  # also seeds what is drawn below
@@ -148,10 +148,16 @@ def train(
             _update_average(averaged, network, min(average, (1 + step) / (10 + step)))
             bar.update()
             if step % 50 == 0:
-                bar.set_postfix(loss=f"{sum(losses[-50:]) / len(losses[-50:]):.4f}")
+                bar.set_postfix(loss=f"{sum(losses[-50:]) / len(losses[-50:]):.4f}", refresh=False)
             if checkpoint is not None and ((step + 1) % checkpoint_every == 0 or step + 1 == steps):
                 save_checkpoint(Path(checkpoint), parts, recipe, losses)
     return Run(denoiser, network, losses)
+
+
+def _progress_bar(steps: int, done: int, show: bool) -> tqdm:
+    # Drawn a hundred times in all, however long it takes: a notebook that is run by a program, and not watched, keeps
+    # every drawing of a cell in a queue of 1,000 messages, and what does not fit is lost, the end of the cell included.
+    return tqdm(total=steps, initial=done, miniters=max(1, steps // 100), disable=not show)
 
 
 def _draw_timesteps(batch: int, T: int, how: Timesteps) -> Tensor:

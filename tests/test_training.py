@@ -136,3 +136,10 @@ def test_gradients_are_clipped():
         for n in (network, unclipped)
     ]
     assert moved[0] < moved[1] / 100  # below Adam's epsilon there is no step
+
+
+def test_the_progress_bar_is_drawn_a_hundred_times_at_most_however_long_it_takes(capsys, monkeypatch):
+    seconds = iter(range(10**6))
+    monkeypatch.setattr("tqdm.std.time", lambda: next(seconds))  # each look at the clock is a second later
+    train(small(), POINTS, SCHEDULE, steps=1500, batch_size=4)
+    assert 50 < capsys.readouterr().err.count("\r") < 110
