@@ -74,17 +74,18 @@ class ExactDenoiser:
 
     def log_prob(self, x_t: Tensor, t: int | Tensor) -> Tensor:
         """``log q(x_t)`` in nats, shape ``(B,)``. ``t = 0`` is the data's own density, if every std is above 0."""
-        return self._log_joint(x_t, t).logsumexp(1)
+        return self._log_joint(x_t, *self._alpha_bar_and_variance(x_t, t)).logsumexp(1)
 
     def score(self, x_t: Tensor, t: int | Tensor) -> Tensor:
         """The gradient of :meth:`log_prob` with respect to ``x_t``, shape ``(B, *S)``, as a formula, in float64."""
-        responsibility = self._log_joint(x_t, t).softmax(1)  # (B, K)
         alpha_bar, variance = self._alpha_bar_and_variance(x_t, t)
+        responsibility = self._log_joint(x_t, alpha_bar, variance).softmax(1)  # (B, K)
         pull = responsibility / variance
         towards = alpha_bar.sqrt() * (pull @ self.means.to(x_t.device).flatten(1))  # (B, D)
         return (towards - pull.sum(1, keepdim=True) * x_t.double().flatten(1)).view(x_t.shape)
 
     def _alpha_bar_and_variance(self, x_t: Tensor, t: int | Tensor) -> tuple[Tensor, Tensor]:
+        check_same_shape(x_t=x_t)
         if x_t.shape[1:] != self.means.shape[1:]:
             raise ValueError(
                 f"x_t: expected shape (B, {', '.join(map(str, self.means.shape[1:]))}), got {tuple(x_t.shape)}"
@@ -94,10 +95,8 @@ class ExactDenoiser:
         alpha_bar = self.schedule.at(self.schedule.alpha_bar, t, x_t.double().flatten(1), first)  # (B, 1)
         return alpha_bar, alpha_bar * self.stds.to(x_t.device) ** 2 + 1 - alpha_bar  # (B, K)
 
-    def _log_joint(self, x_t: Tensor, t: int | Tensor) -> Tensor:
+    def _log_joint(self, x_t: Tensor, alpha_bar: Tensor, variance: Tensor) -> Tensor:
         """``log( weight_k N(x_t; sqrt(alpha_bar_t) mean_k, var_k I) )``, shape ``(B, K)``."""
-        check_same_shape(x_t=x_t)
-        alpha_bar, variance = self._alpha_bar_and_variance(x_t, t)
         x, means = x_t.double().flatten(1), self.means.to(x_t.device).flatten(1)
         # |x - a m|^2 multiplied out, so that the largest array is (B, K) and not (B, K, D).
         squared = (x**2).sum(1, keepdim=True) - 2 * alpha_bar.sqrt() * (x @ means.T) + alpha_bar * (means**2).sum(1)

@@ -123,6 +123,12 @@ def eps_from_score(x_t: Tensor, t: int | Tensor, score: Tensor, schedule: NoiseS
     return -(1 - schedule.at(schedule.alpha_bar, t, x_t, first=1)).sqrt() * score
 
 
+def randn_like(x: Tensor, generator: torch.Generator | None = None) -> Tensor:
+    """Noise drawn where the generator lives and brought to ``x``, so that one seed gives one picture on any device."""
+    device = generator.device if generator else x.device
+    return torch.randn(x.shape, generator=generator, dtype=x.dtype, device=device).to(x.device)
+
+
 def forward_chain(x_0: Tensor, schedule: NoiseSchedule, generator: torch.Generator | None = None):
     """Walk the chain one step at a time: yields ``x_0, x_1, ..., x_T``.
 
@@ -132,7 +138,7 @@ def forward_chain(x_0: Tensor, schedule: NoiseSchedule, generator: torch.Generat
     x_t = x_0
     yield x_t
     for t in range(1, schedule.T + 1):
-        eps = torch.randn(x_0.shape, generator=generator, dtype=x_0.dtype).to(x_0.device)
+        eps = randn_like(x_0, generator)
         beta = schedule.beta[t].item()
         x_t = (1 - beta) ** 0.5 * x_t + beta**0.5 * eps
         yield x_t

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from .checks import check_labels, check_number, check_same_shape, check_whole
-from .noising import posterior, x0_from_eps
+from .noising import eps_from_x0, posterior, randn_like, x0_from_eps
 from .schedule import NoiseSchedule
 
 
@@ -73,7 +73,7 @@ def ddpm(
             return mean
         largest = 1 - schedule.alpha_bar[t].item() / schedule.alpha_bar[s].item()
         std = smallest.sqrt() if variance == "posterior" else largest**0.5
-        return mean + std * _randn_like(x_t, generator)
+        return mean + std * randn_like(x_t, generator)
 
     return _walk(step, denoiser, shape, schedule, steps, x_T, labels, clip, generator)
 
@@ -106,7 +106,7 @@ def ddim(
         alpha_bar_t, alpha_bar_s = schedule.alpha_bar[t].item(), schedule.alpha_bar[s].item()
         sigma = eta * ((1 - alpha_bar_s) / (1 - alpha_bar_t) * (1 - alpha_bar_t / alpha_bar_s)) ** 0.5
         x_s = alpha_bar_s**0.5 * x_0 + max(0.0, 1 - alpha_bar_s - sigma**2) ** 0.5 * eps
-        return x_s + sigma * _randn_like(x_t, generator) if sigma > 0 else x_s
+        return x_s + sigma * randn_like(x_t, generator) if sigma > 0 else x_s
 
     return _walk(step, denoiser, shape, schedule, steps, x_T, labels, clip, generator)
 
@@ -154,8 +154,7 @@ def _walk(step, denoiser, shape, schedule, steps, x_T, labels, clip, generator) 
         if clip is not None:
             x_0 = x_0.clamp(-clip, clip)
             # What is left of x_t once the clipped x_0 is taken out: the two must still add up to x_t.
-            alpha_bar_t = schedule.alpha_bar[t].item()
-            eps = (x_t - alpha_bar_t**0.5 * x_0) / (1 - alpha_bar_t) ** 0.5
+            eps = eps_from_x0(x_t, t, x_0, schedule)
         return step(x_t, x_0, eps, t, s)
 
     def states() -> Iterator[Tensor]:
@@ -166,9 +165,3 @@ def _walk(step, denoiser, shape, schedule, steps, x_T, labels, clip, generator) 
             yield x_t
 
     return states()
-
-
-def _randn_like(x: Tensor, generator: torch.Generator | None) -> Tensor:
-    """Noise drawn where the generator lives and brought to ``x``, so that one seed gives one picture on any device."""
-    device = generator.device if generator else x.device
-    return torch.randn(x.shape, generator=generator, dtype=x.dtype, device=device).to(x.device)

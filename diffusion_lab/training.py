@@ -157,7 +157,9 @@ def train(
 def _progress_bar(steps: int, done: int, show: bool) -> tqdm:
     # Drawn a hundred times in all, however long it takes: a notebook that is run by a program, and not watched, keeps
     # every drawing of a cell in a queue of 1,000 messages, and what does not fit is lost, the end of the cell included.
-    return tqdm(total=steps, initial=done, miniters=max(1, steps // 100), disable=not show)
+    # (Without maxinterval, tqdm gives up miniters for good after ten seconds without a drawing.)
+    hundredth = max(1, steps // 100)
+    return tqdm(total=steps, initial=done, miniters=hundredth, maxinterval=float("inf"), disable=not show)
 
 
 def _draw_timesteps(batch: int, T: int, how: Timesteps) -> Tensor:

@@ -49,7 +49,7 @@ def test_fresh_data_pass(g):
 def test_too_much_or_too_little_noise_is_caught(g, monkeypatch):
     draw = torch.randn
     for wrong in (0.8, 1.2):
-        monkeypatch.setattr("diffusion_lab.sampling._randn_like", lambda x, g, w=wrong: w * draw(x.shape, generator=g))
+        monkeypatch.setattr("diffusion_lab.sampling.randn_like", lambda x, g, w=wrong: w * draw(x.shape, generator=g))
         assert p_value(sample(exact(), (N, 1), SCHEDULE, method="ddpm", generator=g), g) < 1e-6
 
 
