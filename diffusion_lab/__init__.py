@@ -6,9 +6,11 @@ A denoiser is any callable ``eps = denoiser(x_t, t)``. Training makes one, sampl
 
 from . import datasets, figures, metrics
 from .checkpoints import CheckpointError
-from .denoiser import Denoiser
+from .denoiser import Denoiser, loss_weight
 from .exact import ExactDenoiser
-from .metrics import energy_distance
+from .guidance import Guided
+from .judge import Judge, Verdict, load_judge
+from .metrics import Gaussian, energy_distance, frechet_distance, nearest
 from .models import MLP, UNet
 from .noising import (
     add_noise,
@@ -22,7 +24,8 @@ from .noising import (
     velocity,
     x0_from_eps,
 )
-from .sampling import ddim, ddpm, sample, timesteps
+from .pretrained import WeightsError, load_pretrained, save_denoiser
+from .sampling import ddim, ddpm, dpm_solver, sample, timesteps
 from .schedule import NoiseSchedule
 from .training import Run, TrainingError, train
 
@@ -31,23 +34,35 @@ __all__ = [
     "CheckpointError",
     "Denoiser",
     "ExactDenoiser",
+    "Gaussian",
+    "Guided",
+    "Judge",
     "NoiseSchedule",
     "Run",
     "TrainingError",
     "UNet",
+    "Verdict",
+    "WeightsError",
     "add_noise",
     "datasets",
     "ddim",
     "ddpm",
+    "dpm_solver",
     "energy_distance",
     "eps_from_score",
     "eps_from_v",
     "eps_from_x0",
     "figures",
     "forward_chain",
+    "frechet_distance",
+    "load_judge",
+    "load_pretrained",
+    "loss_weight",
     "metrics",
+    "nearest",
     "posterior",
     "sample",
+    "save_denoiser",
     "score_from_eps",
     "timesteps",
     "train",

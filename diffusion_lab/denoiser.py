@@ -3,12 +3,14 @@ becomes one."""
 
 from typing import Literal
 
+import torch
 from torch import Tensor, nn
 
 from .noising import eps_from_v, eps_from_x0, velocity
 from .schedule import NoiseSchedule
 
 Target = Literal["eps", "v", "x_0"]
+Weighting = Literal["simple", "min-snr"]
 
 
 def training_target(target: Target, x_0: Tensor, t: Tensor, eps: Tensor, schedule: NoiseSchedule) -> Tensor:
@@ -16,6 +18,23 @@ def training_target(target: Target, x_0: Tensor, t: Tensor, eps: Tensor, schedul
     if target == "v":
         return velocity(x_0, t, eps, schedule)
     return {"eps": eps, "x_0": x_0}[target]
+
+
+def loss_weight(weighting: Weighting, target: Target, t: Tensor, x: Tensor, schedule: NoiseSchedule) -> Tensor:
+    """What a sample's loss counts, ``(B, 1, ..., 1)``, by its timestep: 1 for ``"simple"``.
+
+    For ``"min-snr"`` the error counts as if it were taken in x_0 with weight ``min(snr_t, 5)``: without the cap, eps
+    would count the last, nearly clean steps thousands of times as much as the noisy ones. In terms of the target::
+
+        x_0: min(snr, 5)     eps: min(snr, 5) / snr     v: min(snr, 5) / (snr + 1)
+
+    ``x`` is only asked for its shape, device and dtype. Source: Hang et al. 2023, "Efficient Diffusion Training via
+    Min-SNR Weighting Strategy", section 3.4 and appendix.
+    """
+    snr = schedule.at(schedule.snr, t, x, first=1)
+    if weighting == "simple":
+        return torch.ones_like(snr)
+    return snr.clamp(max=5) / {"x_0": torch.ones_like(snr), "eps": snr, "v": snr + 1}[target]
 
 
 class Denoiser(nn.Module):

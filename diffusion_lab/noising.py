@@ -64,7 +64,7 @@ def posterior(
     of_x_t = alpha.sqrt() * (1 - alpha_bar_s) / (1 - alpha_bar_t)
     variance = (1 - alpha) * (1 - alpha_bar_s) / (1 - alpha_bar_t)
     of_x_0, of_x_t, variance = (
-        table.to(x_t.device, x_t.dtype).view(-1, *[1] * (x_t.ndim - 1)) for table in (of_x_0, of_x_t, variance)
+        table.to(x_t.dtype).to(x_t.device).view(-1, *[1] * (x_t.ndim - 1)) for table in (of_x_0, of_x_t, variance)
     )
     return of_x_0 * x_0 + of_x_t * x_t, variance
 

@@ -1,9 +1,10 @@
-"""Walking back from noise to data: DDPM and DDIM, as generators of every state on the way.
+"""Walking back from noise to data: DDPM, DDIM and DPM-Solver++, as generators of every state on the way.
 
-Both predict ``x_0`` from the denoiser's eps, then step from time t to an earlier time s. With ``steps=None`` they
+Each predicts ``x_0`` from the denoiser's eps, then steps from time t to an earlier time s. With ``steps=None`` they
 visit every timestep ``T, T-1, ..., 0``; with fewer, evenly spaced ones that begin at T ("trailing" spacing).
 """
 
+import math
 from collections import deque
 from collections.abc import Callable, Iterator
 from itertools import pairwise
@@ -40,6 +41,7 @@ def ddpm(
     x_T: Tensor | None = None,
     labels: Tensor | None = None,
     clip: float | None = None,
+    threshold: float | None = None,
     generator: torch.Generator | None = None,
 ) -> Iterator[Tensor]:
     """Ancestral sampling: ``x_s ~ N(posterior mean given the predicted x_0, variance)``, no noise in the last step.
@@ -53,6 +55,9 @@ def ddpm(
         x_T: the state to begin with; drawn from N(0, 1) if left out.
         labels: ``(B,)`` integers for a denoiser that takes them.
         clip: if given, predictions of x_0 are clipped to ``[-clip, clip]``.
+        threshold: if given, a share such as 0.995: a sample's predicted x_0 is clipped at this quantile of its own
+            absolute values, or at 1 if that is larger, and divided by it. It keeps strong guidance from saturating
+            (Saharia et al. 2022, "Imagen", section 2.3).
         generator: where the noise comes from.
 
     Yields:
@@ -75,7 +80,7 @@ def ddpm(
         std = smallest.sqrt() if variance == "posterior" else largest**0.5
         return mean + std * randn_like(x_t, generator)
 
-    return _walk(step, denoiser, shape, schedule, steps, x_T, labels, clip, generator)
+    return _walk(step, denoiser, shape, schedule, steps, x_T, labels, clip, threshold, generator)
 
 
 def ddim(
@@ -88,6 +93,7 @@ def ddim(
     x_T: Tensor | None = None,
     labels: Tensor | None = None,
     clip: float | None = None,
+    threshold: float | None = None,
     generator: torch.Generator | None = None,
 ) -> Iterator[Tensor]:
     """The same marginals with less fresh noise; none at all at ``eta = 0``, as much as DDPM's posterior at ``eta = 1``.
@@ -108,7 +114,60 @@ def ddim(
         x_s = alpha_bar_s**0.5 * x_0 + max(0.0, 1 - alpha_bar_s - sigma**2) ** 0.5 * eps
         return x_s + sigma * randn_like(x_t, generator) if sigma > 0 else x_s
 
-    return _walk(step, denoiser, shape, schedule, steps, x_T, labels, clip, generator)
+    return _walk(step, denoiser, shape, schedule, steps, x_T, labels, clip, threshold, generator)
+
+
+def dpm_solver(
+    denoiser: Callable[..., Tensor],
+    shape: tuple[int, ...],
+    schedule: NoiseSchedule,
+    *,
+    steps: int | None = None,
+    eta: float = 0.0,
+    x_T: Tensor | None = None,
+    labels: Tensor | None = None,
+    clip: float | None = None,
+    threshold: float | None = None,
+    generator: torch.Generator | None = None,
+) -> Iterator[Tensor]:
+    """DPM-Solver++(2M): DDIM that also looks at where its last prediction of x_0 was going. One call a step.
+
+    Time is measured by ``lambda = log sqrt(alpha_bar) - log sqrt(1 - alpha_bar)``, half the log of the
+    signal-to-noise ratio. From t to an earlier s, with ``h = lambda_s - lambda_t``, and r the ratio of the step before
+    to h::
+
+        D     = x_0 + (x_0 - x_0 of the step before) / (2 r)        in the first and the last step D = x_0
+        x_s   = sqrt((1 - alpha_bar_s) / (1 - alpha_bar_t)) exp(-eta^2 h) x_t
+                + sqrt(alpha_bar_s) (1 - exp(-(1 + eta^2) h)) D + sqrt((1 - alpha_bar_s) (1 - exp(-2 eta^2 h))) z
+
+    With ``eta = 0`` no noise is added, and with D = x_0 the step is DDIM's; with ``eta = 1`` it is the SDE variant,
+    whose steps with D = x_0 are DDPM's. Arguments, what is yielded and what is raised are as for :func:`ddim`.
+
+    Source: Lu et al. 2022, "DPM-Solver++", algorithm 2; with noise, its section 5.
+    """
+    rate = check_number("eta", eta, 0, 1) ** 2
+    before: list[tuple[float, Tensor]] = []  # lambda and x_0 of the step before
+
+    def half_log_snr(t: int) -> float:
+        alpha_bar = schedule.alpha_bar[t].item()
+        return 0.5 * (math.log(alpha_bar) - math.log1p(-alpha_bar))
+
+    def step(x_t: Tensor, x_0: Tensor, eps: Tensor, t: int, s: int) -> Tensor:
+        if s == 0:  # lambda is infinite there, and all that is left of the formula is x_0
+            return x_0
+        now, h = half_log_snr(t), half_log_snr(s) - half_log_snr(t)
+        D = x_0
+        if before:
+            then, x_0_then = before.pop()
+            D = x_0 + (x_0 - x_0_then) * h / (2 * (now - then))
+        before.append((now, x_0))
+        alpha_bar_t, alpha_bar_s = schedule.alpha_bar[t].item(), schedule.alpha_bar[s].item()
+        of_x_t = ((1 - alpha_bar_s) / (1 - alpha_bar_t)) ** 0.5 * math.exp(-rate * h)
+        x_s = of_x_t * x_t - alpha_bar_s**0.5 * math.expm1(-(1 + rate) * h) * D
+        std = (-(1 - alpha_bar_s) * math.expm1(-2 * rate * h)) ** 0.5
+        return x_s + std * randn_like(x_t, generator) if std > 0 else x_s
+
+    return _walk(step, denoiser, shape, schedule, steps, x_T, labels, clip, threshold, generator)
 
 
 def sample(
@@ -116,18 +175,18 @@ def sample(
     shape: tuple[int, ...],
     schedule: NoiseSchedule,
     *,
-    method: Literal["ddpm", "ddim"] = "ddim",
+    method: Literal["ddpm", "ddim", "dpm_solver"] = "ddim",
     **options,
 ) -> Tensor:
-    """The last state of a sampler: ``x_0`` of shape ``shape``. Options are those of :func:`ddpm` or :func:`ddim`."""
-    samplers = {"ddpm": ddpm, "ddim": ddim}
+    """The last state of a sampler: ``x_0`` of shape ``shape``. Options are those of the sampler."""
+    samplers = {"ddpm": ddpm, "ddim": ddim, "dpm_solver": dpm_solver}
     if method not in samplers:
         raise ValueError(f"method: expected one of {sorted(samplers)}, got {method!r}")
     last = deque(samplers[method](denoiser, shape, schedule, **options), maxlen=1)
     return last[0]
 
 
-def _walk(step, denoiser, shape, schedule, steps, x_T, labels, clip, generator) -> Iterator[Tensor]:
+def _walk(step, denoiser, shape, schedule, steps, x_T, labels, clip, threshold, generator) -> Iterator[Tensor]:
     """Check the arguments now; return the generator that does the walking."""
     times = timesteps(schedule.T, steps)
     if not isinstance(shape, tuple | list) or len(shape) == 0:
@@ -135,6 +194,10 @@ def _walk(step, denoiser, shape, schedule, steps, x_T, labels, clip, generator) 
     shape = tuple(check_whole("shape", length) for length in shape)
     if clip is not None:
         check_number("clip", clip, 0, ends="()")
+    if threshold is not None:
+        check_number("threshold", threshold, 0, 1, ends="(]")
+        if clip is not None:
+            raise ValueError("threshold: expected None where clip is given; they are two ways to do the same")
     if x_T is None:
         x_T = torch.randn(shape, generator=generator, device=generator.device if generator else None)
         if isinstance(denoiser, nn.Module) and (parameter := next(denoiser.parameters(), None)) is not None:
@@ -151,8 +214,8 @@ def _walk(step, denoiser, shape, schedule, steps, x_T, labels, clip, generator) 
     def move(x_t: Tensor, t: int, s: int) -> Tensor:
         eps = denoiser(x_t, torch.full((len(x_t),), t, device=x_t.device), *conditions)
         x_0 = x0_from_eps(x_t, t, eps, schedule)
-        if clip is not None:
-            x_0 = x_0.clamp(-clip, clip)
+        if clip is not None or threshold is not None:
+            x_0 = x_0.clamp(-clip, clip) if threshold is None else _threshold(x_0, threshold)
             # What is left of x_t once the clipped x_0 is taken out: the two must still add up to x_t.
             eps = eps_from_x0(x_t, t, x_0, schedule)
         return step(x_t, x_0, eps, t, s)
@@ -165,3 +228,9 @@ def _walk(step, denoiser, shape, schedule, steps, x_T, labels, clip, generator) 
             yield x_t
 
     return states()
+
+
+def _threshold(x_0: Tensor, share: float) -> Tensor:
+    bound = x_0.flatten(1).abs().float().quantile(share, dim=1).clamp(min=1)  # (B,)
+    bound = bound.to(x_0.dtype).view(-1, *[1] * (x_0.ndim - 1))
+    return x_0.clamp(-bound, bound) / bound

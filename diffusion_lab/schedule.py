@@ -83,6 +83,24 @@ class NoiseSchedule:
         betas = [min(1 - f[t] / f[t - 1], max_beta) for t in range(1, T + 1)]
         return cls.from_betas(torch.tensor(betas, dtype=torch.float64))
 
+    def rescale(self, signal_left: float = 1e-4) -> "NoiseSchedule":
+        """The same schedule, bent so that it ends at ``alpha_bar_T = signal_left`` and begins as it did.
+
+        ``sqrt(alpha_bar_t)`` is shifted and stretched in a straight line. Not to 0 itself: there x_T is noise and
+        nothing else, and from the noise in it nobody can work out x_0, which is what samplers do with eps.
+
+        Raises:
+            ValueError: if ``signal_left`` is not between 0 and ``alpha_bar_1``.
+
+        Source: Lin et al. 2024, "Common Diffusion Noise Schedules and Sample Steps are Flawed", algorithm 1, which goes
+        to 0.
+        """
+        root = self.alpha_bar[1:].sqrt()
+        end = check_number("signal_left", signal_left, 0, self.alpha_bar[1].item(), "()") ** 0.5
+        root = (root - root[-1]) * (root[0] - end) / (root[0] - root[-1]) + end
+        alpha_bar = torch.cat([torch.ones(1, dtype=torch.float64), root**2])
+        return NoiseSchedule.from_betas(1 - alpha_bar[1:] / alpha_bar[:-1])
+
     @property
     def T(self) -> int:
         """The last timestep, and the number of steps."""
@@ -143,6 +161,13 @@ class NoiseSchedule:
         return t
 
     def at(self, table: Tensor, t: int | Tensor, x: Tensor, first: int = 0) -> Tensor:
-        """``table[t]`` as ``(B, 1, ..., 1)``, to multiply ``x`` of shape ``(B, *S)``: on its device, in its dtype."""
-        values = table[self.check_t(t, len(x), first).to(table.device)]
-        return values.to(x.device, x.dtype).view(-1, *[1] * (x.ndim - 1))
+        """``table[t]`` as ``(B, 1, ..., 1)``, to multiply ``x`` of shape ``(B, *S)``: on its device, in its dtype.
+
+        For one int ``t`` it is ``(1, 1, ..., 1)``, which does the same and spares a sampler the check of B equal times.
+        """
+        if isinstance(t, int) and not isinstance(t, bool):
+            values = table[check_whole("t", t, first, self.T)]
+        else:
+            values = table[self.check_t(t, len(x), first).to(table.device)]
+        # The dtype first: not every device knows float64.
+        return values.to(x.dtype).to(x.device).view(-1, *[1] * (x.ndim - 1))

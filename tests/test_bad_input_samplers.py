@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import diffusion_lab as lab
-from diffusion_lab import MLP, NoiseSchedule, UNet, ddim, ddpm, sample, train
+from diffusion_lab import MLP, NoiseSchedule, UNet, ddim, ddpm, dpm_solver, sample, train
 
 SCHEDULE = NoiseSchedule.cosine(20)
 DATA, NETWORK = torch.zeros(8, 2), MLP(2, 8, 1)
@@ -21,7 +21,7 @@ def zeros(x_t, t, *labels):
 
 @given(st.one_of(st.integers(max_value=0), st.integers(min_value=21), not_whole))
 def test_steps_of_a_sampler(steps):
-    for sampler in (ddpm, ddim, sample):
+    for sampler in (ddpm, ddim, dpm_solver, sample):
         with refused("steps"):
             sampler(zeros, (2, 2), SCHEDULE, steps=steps)
     with refused("steps"):
@@ -32,7 +32,7 @@ def test_steps_of_a_sampler(steps):
 def test_eta_and_clip(eta, clip):
     with refused("eta"):
         ddim(zeros, (2, 2), SCHEDULE, eta=eta)
-    for sampler in (ddpm, ddim, sample):
+    for sampler in (ddpm, ddim, dpm_solver, sample):
         with refused("clip"):
             sampler(zeros, (2, 2), SCHEDULE, clip=clip)
 
@@ -103,7 +103,7 @@ def bad_labels(draw, batch):
 @given(st.data())
 def test_labels_are_one_integer_for_each_sample(data):
     images, t = torch.zeros(2, 1, 4, 4), torch.ones(2, dtype=torch.long)
-    for sampler in (ddpm, ddim):
+    for sampler in (ddpm, ddim, dpm_solver):
         with refused("labels"):
             sampler(zeros, (2, 2), SCHEDULE, labels=data.draw(bad_labels(2)))
     with refused("labels"):

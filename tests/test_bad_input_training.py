@@ -23,7 +23,9 @@ def test_choices_are_named(bad):
         "variance": lambda: ddpm(NETWORK, (2, 2), SCHEDULE, variance=bad),
         "method": lambda: sample(NETWORK, (2, 2), SCHEDULE, method=bad),
         "target": lambda: train(NETWORK, DATA, SCHEDULE, steps=1, target=bad),
+        "weighting": lambda: train(NETWORK, DATA, SCHEDULE, steps=1, weighting=bad),
         "timesteps": lambda: train(NETWORK, DATA, SCHEDULE, steps=1, timesteps=bad),
+        "precision": lambda: train(NETWORK, DATA, SCHEDULE, steps=1, precision=bad),
         "split": lambda: datasets.mnist(bad),
         "fallback": lambda: datasets.mnist(fallback=bad or "no"),
     }.items():

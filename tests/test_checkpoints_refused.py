@@ -92,7 +92,9 @@ def test_of_another_network(network, data, good, path):
     [
         ("steps", {"steps": 7}),
         ("target", {"target": "v"}),
+        ("weighting", {"weighting": "min-snr"}),
         ("timesteps", {"timesteps": "uniform"}),
+        ("precision", {"precision": "bfloat16"}),
         ("lr", {"lr": 2e-3}),
         ("average", {"average": 0.9}),
         ("seed", {"seed": 1}),

@@ -37,6 +37,8 @@ def test_wheel_holds_every_module_and_nothing_else(wheel):
     inside = set(zipfile.ZipFile(wheel).namelist())
     described = {name for name in inside if name.split("/")[0].endswith(".dist-info")}
     assert inside - described == modules | weights
+    assert {"judge", "mnist", "mnist-conditional"} <= {Path(name).stem for name in weights}
+    assert sum((ROOT / name).stat().st_size for name in weights) < 5_000_000
     assert {"LICENSE", "LICENSE-text"} <= {Path(name).name for name in described}
 
 
@@ -49,12 +51,19 @@ def test_wheel_asks_for_ranges_without_upper_pins(wheel):
     assert [line for line in asked if "<" in line or "==" in line] == []
 
 
+def test_wheel_brings_the_command(wheel):
+    archive = zipfile.ZipFile(wheel)
+    [commands] = [name for name in archive.namelist() if name.endswith("entry_points.txt")]
+    assert "diffusion-lab = diffusion_lab.cli:main" in archive.read(commands).decode().splitlines()
+
+
 def test_installed_wheel_imports_away_from_the_project(wheel, tmp_path):
     target = tmp_path / "site"
     run(sys.executable, "-m", "pip", "install", "--no-deps", "--no-index", "--target", target, wheel, cwd=tmp_path)
     code = (
         "import sys; sys.path.insert(0, sys.argv[1]); import diffusion_lab as lab; "
-        "print(lab.__file__, lab.NoiseSchedule.cosine(T=10).alpha_bar.shape)"
+        "print(lab.__file__, lab.NoiseSchedule.cosine(T=10).alpha_bar.shape); "
+        "lab.load_pretrained('mnist'), lab.load_pretrained('mnist-conditional'), lab.load_judge()"
     )
     printed = run(sys.executable, "-c", code, target, cwd=tmp_path)
     assert printed.startswith(str(target))

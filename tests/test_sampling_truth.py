@@ -42,6 +42,13 @@ def test_so_does_ddim(g):
     assert p_value(sample(exact(), (N, 1), SCHEDULE, method="ddim", eta=0.5, generator=g), g) > 0.01
 
 
+@pytest.mark.parametrize("eta", [0.0, 1.0])
+def test_so_does_dpm_solver_in_fewer_steps(eta, g):
+    steps = 100 if eta else 50
+    x_0 = sample(exact(), (N, 1), SCHEDULE, method="dpm_solver", eta=eta, steps=steps, generator=g)
+    assert p_value(x_0, g) > 0.01
+
+
 def test_fresh_data_pass(g):
     assert p_value(fresh(g), g) > 0.01
 

@@ -4,7 +4,12 @@ import math
 
 import pytest
 import torch
+from bad_values import BROKEN, not_a_number
+from conftest import refused
 from diffusers import DDPMScheduler
+from diffusers.schedulers.scheduling_ddim import rescale_zero_terminal_snr
+from hypothesis import given
+from hypothesis import strategies as st
 
 from diffusion_lab import NoiseSchedule
 
@@ -112,3 +117,41 @@ def test_at_lines_the_table_up_with_the_batch():
     assert values.shape == (3, 1, 1, 1)
     assert values.flatten().tolist() == pytest.approx([1, 0.9, 0.9**20])
     assert values.dtype == x.dtype
+
+
+LONG = ["linear", "scaled_linear", "cosine"]
+
+
+@pytest.mark.parametrize("name", LONG)
+@pytest.mark.parametrize("signal_left", [1e-8, 1e-4, 0.1])
+def test_rescaled_it_ends_where_it_is_told_and_begins_as_it_did(name, signal_left):
+    before = EVERY[name]
+    after = before.rescale(signal_left)
+    assert after.T == before.T
+    assert after.signal_left == pytest.approx(signal_left, rel=1e-9)
+    assert after.alpha_bar[:2].tolist() == pytest.approx(before.alpha_bar[:2].tolist(), rel=1e-12)
+    # Between the two, sqrt(alpha_bar) moved along a straight line: equal slopes everywhere.
+    root, bent = before.alpha_bar[1:].sqrt(), after.alpha_bar[1:].sqrt()
+    slope = (bent[0] - bent[-1]) / (root[0] - root[-1])
+    torch.testing.assert_close(bent - bent[-1], slope * (root - root[-1]))
+    assert before.rescale().signal_left == pytest.approx(1e-4)
+
+
+@pytest.mark.parametrize("name", LONG)
+def test_rescaled_to_nearly_nothing_it_is_that_of_diffusers(name):
+    """Theirs goes to exactly 0."""
+    theirs = torch.cumprod(1 - rescale_zero_terminal_snr(EVERY[name].beta[1:]), 0)
+    ours = EVERY[name].rescale(1e-14).alpha_bar[1:]
+    assert theirs[-1] == 0
+    torch.testing.assert_close(ours, theirs, rtol=0, atol=1e-6)
+
+
+def test_rescaling_to_what_is_left_already_changes_nothing():
+    schedule = EVERY["linear"]
+    torch.testing.assert_close(schedule.rescale(schedule.signal_left).beta, schedule.beta, rtol=1e-6, atol=1e-9)
+
+
+@given(st.one_of(not_a_number, st.none(), st.floats(max_value=0), st.floats(min_value=0.9999), st.sampled_from(BROKEN)))
+def test_no_signal_and_more_than_there_was_are_refused(signal_left):
+    with refused("signal_left"):
+        EVERY["linear"].rescale(signal_left)

@@ -22,6 +22,7 @@ class MLP(nn.Module):
         if check_whole("width", width, 8) % 8:
             raise ValueError(f"width: expected a multiple of 8, got {width}")
         self.dim = dim
+        self.options = {"dim": dim, "width": width, "depth": depth}
         self.time = TimeEmbedding(width // 4)
         self.hidden = nn.ModuleList([nn.Linear(dim if i == 0 else width, width) for i in range(depth)])
         self.hear_time = nn.ModuleList([nn.Linear(width // 4, width) for _ in range(depth)])

@@ -84,6 +84,8 @@ class UNet(nn.Module):
         if num_classes is not None:
             check_whole("num_classes", num_classes)
         self.channels, self.num_classes = channels, num_classes
+        self.options = {"channels": channels, "width": width, "blocks": blocks, "attention": attention,
+                        "num_classes": num_classes}  # fmt: skip
         top, low, embedding = width, 2 * width, 4 * width
 
         self.time = nn.Sequential(TimeEmbedding(embedding), nn.SiLU())

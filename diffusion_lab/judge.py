@@ -1,0 +1,219 @@
+"""A judge of digits: a small classifier that we trained, and what its features say about generated images.
+
+Inception-FID, the field's usual score, looks through a network that was trained on colour photographs of a thousand
+kinds of things. On grey digits, which it has never met, its features mean little: distances in them do not tell a good
+digit from a bad one. Here the features are those of a network that was trained to read digits.
+"""
+
+import bisect
+import math
+import time
+from dataclasses import asdict, dataclass
+from itertools import product
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from . import datasets
+from .checks import check_labels, check_samples, check_whole
+from .metrics import Gaussian, frechet_distance
+from .pretrained import read_weights, shipped, write_weights
+
+SURE = 0.99
+FLOORS = (100, 200, 500, 1000, 2000, 5000, 10_000)
+DRAWS = 200
+MEASURED = ("frechet", "sure", "entropy", "agreement")
+
+
+class DigitClassifier(nn.Module):
+    """``(B, 1, 28, 28)`` images in [-1, 1] to ``(B, 10)`` logits; ``features`` gives the ``(B, 64)`` that it reads."""
+
+    def __init__(self):
+        super().__init__()
+
+        def stage(channels_in: int, channels_out: int) -> nn.Sequential:
+            conv = nn.Conv2d(channels_in, channels_out, 3, padding=1, bias=False)
+            return nn.Sequential(conv, nn.BatchNorm2d(channels_out), nn.ReLU(), nn.MaxPool2d(2))
+
+        self.features = nn.Sequential(
+            stage(1, 24), stage(24, 48), stage(48, 64), nn.Flatten(), nn.Linear(64 * 3 * 3, 64), nn.ReLU()
+        )
+        self.decide = nn.Linear(64, 10)
+
+    def forward(self, images: Tensor) -> Tensor:
+        return self.decide(F.dropout(self.features(images), 0.2, self.training))
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What the judge found in ``n`` images. Compare it with ``judge.real(n)``, which is the same for real images, or,
+    where each digit was asked for equally often, with ``judge.real(n, balanced=True)``.
+
+    Attributes:
+        n: how many images were judged.
+        frechet: Fréchet distance of their features from those of MNIST's 10,000 test images.
+        sure: share of the images to which the classifier gives a class with a probability of at least 0.99. It was
+            never shown anything but digits, and is sure of pure noise too: read it beside the Fréchet distance.
+        entropy: of the mean over the images of the classes' probabilities, in bits: log2(10) = 3.32 if all digits come
+            equally often, 0 if only one does.
+        agreement: share of the images in which the classifier sees the label asked for; None if none was.
+    """
+
+    n: int
+    frechet: float
+    sure: float
+    entropy: float
+    agreement: float | None = None
+
+
+class Judge:
+    """The classifier and what it finds in real images: ``judge(images, labels)`` gives a :class:`Verdict`.
+
+    Attributes:
+        classifier: a :class:`DigitClassifier` in evaluation mode.
+        reference: the :class:`Gaussian` of its features over the 10,000 test images of MNIST.
+        accuracy: the share of the test images that it reads correctly.
+    """
+
+    def __init__(
+        self,
+        classifier: DigitClassifier,
+        reference: Gaussian,
+        floors: dict[tuple[int, bool], Verdict],
+        accuracy: float,
+    ):
+        self.classifier, self.reference, self.floors, self.accuracy = classifier, reference, floors, accuracy
+
+    @torch.no_grad()
+    def features(self, images: Tensor) -> Tensor:
+        """``(N, 1, 28, 28)`` images to ``(N, 64)`` features, on the CPU."""
+        check_samples("images", images)
+        if images.shape[1:] != (1, 28, 28):
+            raise ValueError(f"images: expected shape (N, 1, 28, 28), got {tuple(images.shape)}")
+        device = next(self.classifier.parameters()).device
+        return torch.cat([self.classifier.features(x.to(device, torch.float32)).cpu() for x in images.split(500)])
+
+    def __call__(self, images: Tensor, labels: Tensor | None = None) -> Verdict:
+        """Judge ``(N, 1, 28, 28)`` images in [-1, 1], and, if given, whether they show ``(N,)`` labels.
+
+        Raises:
+            TypeError, ValueError: naming the argument that is off; fewer than two images among them.
+        """
+        if labels is not None:
+            check_labels(labels, len(images))
+        return self.of_features(self.features(images), labels)
+
+    @torch.no_grad()
+    def of_features(self, features: Tensor, labels: Tensor | None = None) -> Verdict:
+        """The same from the ``(N, 64)`` features of the images."""
+        device = next(self.classifier.parameters()).device
+        probability = self.classifier.decide(features.to(device)).softmax(1).cpu()
+        share = probability.mean(0)
+        return Verdict(
+            n=len(features),
+            frechet=frechet_distance(features, self.reference),
+            sure=(probability.amax(1) >= SURE).float().mean().item(),
+            entropy=-(share * share.clamp(min=1e-30).log2()).sum().item(),
+            agreement=None if labels is None else (probability.argmax(1) == labels.cpu()).float().mean().item(),
+        )
+
+    def real(self, n: int, balanced: bool = False) -> Verdict:
+        """The floor: what ``n`` training images get, on average over draws. Between the sizes that were measured it is
+        interpolated in ``1 / n``, along which the Fréchet distance is nearly straight.
+
+        Args:
+            n: how many, 100 to 10,000.
+            balanced: each digit equally often, as in samples whose labels were asked for in turn; otherwise drawn
+                at random, so that how often a digit comes is left to chance, as in samples without labels.
+
+        Raises:
+            ValueError: if n is below 100 or above 10,000.
+        """
+        check_whole("n", n, FLOORS[0], FLOORS[-1])
+        place = bisect.bisect_left(FLOORS, n)
+        high = self.floors[FLOORS[place], balanced]
+        if high.n == n:
+            return high
+        low = self.floors[FLOORS[place - 1], balanced]
+        weight = (1 / n - 1 / high.n) / (1 / low.n - 1 / high.n)
+        mixed = {name: weight * getattr(low, name) + (1 - weight) * getattr(high, name) for name in MEASURED}
+        return Verdict(n=n, **mixed)
+
+
+def load_judge() -> Judge:
+    """The judge that comes with the package; needs neither data nor a network connection.
+
+    Raises:
+        WeightsError: if its file is damaged.
+    """
+    tensors, notes = read_weights(shipped("judge.safetensors"))
+    reference = Gaussian(tensors.pop("reference.mean"), tensors.pop("reference.covariance"))
+    classifier = DigitClassifier()
+    classifier.load_state_dict(tensors)
+    floors = {(verdict["n"], verdict.pop("balanced")): Verdict(**verdict) for verdict in notes["floors"]}
+    return Judge(classifier.eval().requires_grad_(False), reference, floors, notes["accuracy"])
+
+
+def train_judge(epochs: int = 10, batch_size: int = 128, lr: float = 4e-3, seed: int = 0) -> DigitClassifier:
+    """The classifier, trained on MNIST's 60,000 training images, each moved by up to two pixels at every visit."""
+    torch.manual_seed(seed)
+    images, labels = datasets.mnist("train")
+    classifier = DigitClassifier()
+    steps = epochs * (len(images) // batch_size)
+    optimizer = torch.optim.AdamW(classifier.parameters(), lr=lr, weight_decay=1e-3)
+    rate = torch.optim.lr_scheduler.OneCycleLR(optimizer, lr, total_steps=steps)
+    for _ in range(epochs):
+        for index in torch.randperm(len(images)).split(batch_size)[: len(images) // batch_size]:
+            loss = F.cross_entropy(classifier(_move(images[index])), labels[index])
+            optimizer.zero_grad()
+            loss.backward()
+            optimizer.step()
+            rate.step()
+    return classifier.eval().requires_grad_(False)
+
+
+def _move(images: Tensor) -> Tensor:
+    """Each image moved by -2..2 pixels across and down; what comes in from outside is black."""
+    padded = F.pad(images[:, 0], (2, 2, 2, 2), value=-1.0)
+    down, across = torch.randint(0, 5, (2, len(images), 1, 1))
+    row, column = torch.arange(28)[None, :, None] + down, torch.arange(28)[None, None, :] + across
+    return padded[torch.arange(len(images))[:, None, None], row, column][:, None]
+
+
+def main() -> None:
+    """Train the judge, measure its floors, and write ``weights/judge.safetensors``: about six minutes of one core."""
+    begin = time.process_time()
+    classifier = train_judge()
+    seconds = time.process_time() - begin
+    images, labels = datasets.mnist("test")
+    judge = Judge(classifier, reference=None, floors={}, accuracy=math.nan)
+    features = judge.features(images)
+    judge.reference = Gaussian.of(features)
+    accuracy = (classifier.decide(features).argmax(1) == labels).float().mean().item()
+
+    images, labels = datasets.mnist("train")
+    features, g = judge.features(images), torch.Generator().manual_seed(0)
+    floors = []
+    for n, balanced in product(FLOORS, (False, True)):
+        verdicts = []
+        for _ in range(DRAWS):
+            draw = torch.randperm(len(images), generator=g)  # MNIST is not stored in random order
+            if balanced:
+                draw = torch.cat([draw[labels[draw] == digit][: n // 10] for digit in range(10)])
+            draw = draw[:n]
+            verdicts.append(asdict(judge.of_features(features[draw], labels[draw])))
+        mean = {name: sum(verdict[name] for verdict in verdicts) / len(verdicts) for name in MEASURED}
+        floors.append({"n": n, "balanced": balanced} | mean)
+        print(floors[-1], flush=True)
+    tensors = classifier.state_dict() | {
+        "reference.mean": judge.reference.mean,
+        "reference.covariance": judge.reference.covariance,
+    }
+    notes = {"kind": "judge", "accuracy": accuracy, "floors": floors, "command": "python -m diffusion_lab.judge"}
+    write_weights(shipped("judge.safetensors"), tensors, notes)
+    print(f"test accuracy {accuracy:.4f}, {seconds:.0f} CPU-seconds of training")
+
+
+if __name__ == "__main__":
+    main()
