@@ -1,0 +1,103 @@
+"""Ours: what the chapter trains, the weights that come with the package, and the choices behind the recipe."""
+
+import functools
+import hashlib
+from unittest import mock
+
+import torch
+from digits_common import EQUAL_SECONDS, NETWORK, RECIPE, Jobs, Row, Work, judged, train_ours
+
+from diffusion_lab import NoiseSchedule, load_pretrained
+from diffusion_lab.pretrained import shipped as shipped_file
+
+LIVE = (105, EQUAL_SECONDS)  # seconds of process time
+SAMPLERS = [("ddim", 0.0), ("ddim", 1.0)]
+
+# The best settings for so many calls of the network. Where guidance is not 1, a step takes two.
+SHIPPED = {
+    "mnist-conditional": [
+        {"calls": 20, "method": "ddim", "eta": 1.0},
+        {"calls": 10, "method": "dpm_solver", "eta": 1.0},
+    ],
+    "mnist": [{"calls": 20, "method": "ddim", "eta": 1.0}],
+}
+
+CHOICE_SECONDS = 40
+CHOICES = {
+    "the recipe": {},
+    "the recipe, seed 1": {"seed": 1},
+    "target eps": {"target": "eps"},
+    "target x_0": {"target": "x_0"},
+    "min-snr": {"weighting": "min-snr"},
+    "schedule linear, rescaled to 1e-4": {"schedule": "rescaled"},
+    "lr 2e-3": {"lr": 2e-3},
+    "AdamW, weight decay 0.01": {"optimizer": torch.optim.AdamW},
+    "batch 64": {"batch_size": 64},
+    "2 blocks": {"blocks": 2},
+}
+SCHEDULES = {
+    "cosine": lambda: NoiseSchedule.cosine(1000),
+    "rescaled": lambda: NoiseSchedule.linear(1000).rescale(1e-4),
+}
+
+
+def live(work: Work) -> Jobs:
+    """Trained as the chapter does, for so long."""
+
+    def job(seconds: float) -> list[Row]:
+        schedule = NoiseSchedule.cosine(1000)
+        run, training = train_ours(work.seconds(seconds), schedule, **NETWORK, **RECIPE)
+        return [
+            {"what": f"ours, {seconds} s", **training}
+            | judged(
+                run.denoiser,
+                schedule,
+                work.images(1000),
+                steps=work.steps(25),
+                method=method,
+                eta=eta,
+                guidance=guidance,
+            )
+            for guidance in (1.0, 1.75)
+            for method, eta in SAMPLERS
+        ]
+
+    return {f"{seconds} s": functools.partial(job, seconds) for seconds in LIVE}
+
+
+def shipped(work: Work) -> Jobs:
+    """The weights that come with the package; a new file, or another n, is another job."""
+
+    def job(name: str, calls: int, guidance: float = 1.0, **options) -> list[Row]:
+        denoiser = load_pretrained(name)
+        labelled = denoiser.network.num_classes is not None
+        steps = work.steps(calls if guidance == 1 else calls // 2)
+        row = judged(
+            denoiser, denoiser.schedule, work.images(work.n), steps=steps, guidance=guidance, labelled=labelled,
+            **options,
+        )  # fmt: skip
+        card = denoiser.card
+        return [{"what": f"`{name}`", "seconds": card.get("process_seconds"), "steps": card.get("steps"), **row}]
+
+    jobs = {}
+    for name, settings in SHIPPED.items():
+        digest = hashlib.sha256(shipped_file(f"{name}.safetensors").read_bytes()).hexdigest()[:8]
+        for setting in settings:
+            words = ", ".join(f"{key} {value}" for key, value in setting.items())
+            jobs[f"{name} {digest}, n {work.images(work.n)}, {words}"] = functools.partial(job, name, **setting)
+    return jobs
+
+
+def choices(work: Work) -> Jobs:
+    """The recipe with one thing changed, for the same process time."""
+
+    def job(name: str, schedule: str = "cosine", optimizer: type | None = None, **changes) -> list[Row]:
+        made = SCHEDULES[schedule]()
+        # train has no such option: for this measurement another optimiser stands in the place of Adam.
+        with mock.patch("torch.optim.Adam", optimizer or torch.optim.Adam):
+            run, training = train_ours(work.seconds(CHOICE_SECONDS), made, **NETWORK | RECIPE | changes)
+        return [
+            {"what": name, **training} | judged(run.denoiser, made, work.images(500), steps=work.steps(20), eta=1.0)
+        ]
+
+    return {name: functools.partial(job, name, **changes) for name, changes in CHOICES.items()}
