@@ -1,9 +1,9 @@
 """The recipes of others: the MNIST text's, and that of the Hugging Face diffusion course."""
 
-import copy
+import functools
 import itertools
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
 import torch
 import torch.nn.functional as F
@@ -53,17 +53,17 @@ def text(work: Work) -> Jobs:
             x = x + beta[i].sqrt() * torch.randn_like(x) if i > 0 else x
         return x.clamp(-1, 1)  # what a picture of it shows
 
-    def job() -> list[Row]:
+    def job(go_on: bool) -> list[Row]:
         torch.manual_seed(0)
-        network, rows = TextNetwork(), []
-        for name, trained, training in stops(network, loss, work.steps(EPOCHS * EPOCH), work.seconds(EQUAL_SECONDS)):
-            start = time.process_time()
-            images = sampled(trained, work.images(1000))
-            row = verdict("its own, DDPM", chain, images, None, time.process_time() - start)
-            rows.append({"what": f"the text's, {name}", **training, **row})
-        return rows
+        seconds = float("inf") if go_on else work.seconds(EQUAL_SECONDS)
+        network = TextNetwork()
+        training = trained_as_they_do(network, loss, work.steps(EPOCHS * EPOCH), seconds)
+        start = time.process_time()
+        images = sampled(network, work.images(1000))
+        row = verdict("its own, DDPM", chain, images, None, time.process_time() - start)
+        return [{"what": f"the text's, {'ten epochs' if go_on else 'equal time'}", **training, **row}]
 
-    return {"text": job}
+    return {"equal time": functools.partial(job, False), "ten epochs": functools.partial(job, True)}
 
 
 class CourseNetwork(nn.Module):
@@ -125,31 +125,27 @@ def course(work: Work) -> Jobs:
             eps = torch.randn_like(x_0)
             return F.mse_loss(network(scheduler.add_noise(x_0, eps, t), t, labels), eps)
 
-        rows = []
-        for name, trained, training in stops(network, loss, EPOCHS * EPOCH, work.seconds(EQUAL_SECONDS), go_on=False):
-            about = {"what": f"the course's, {name}", **training}
-            schedule = NoiseSchedule.cosine(1000)
-            denoiser = Denoiser(Shifted(trained), schedule)
-            rows.append(about | judged(denoiser, schedule, work.images(200), steps=work.steps(25), eta=1.0))
-            labels, start = torch.arange(100) % 10, time.process_time()
-            x, calls = torch.randn(100, 1, 28, 28), work.steps(100)
-            scheduler.set_timesteps(calls)
-            with torch.no_grad():
-                for t in scheduler.timesteps:
-                    x = scheduler.step(trained(x, t, labels), t, x).prev_sample
-            row = verdict("its own, DDPM", calls, x.clamp(-1, 1), labels, time.process_time() - start)
-            rows.append(about | row)
-        return rows
+        training = trained_as_they_do(network, loss, EPOCHS * EPOCH, work.seconds(EQUAL_SECONDS))
+        about = {"what": "the course's, equal time", **training}
+        schedule = NoiseSchedule.cosine(1000)
+        denoiser = Denoiser(Shifted(network), schedule)
+        first = about | judged(denoiser, schedule, work.images(200), steps=work.steps(25), eta=1.0)
+        labels, start = torch.arange(100) % 10, time.process_time()
+        x, calls = torch.randn(100, 1, 28, 28), work.steps(100)
+        scheduler.set_timesteps(calls)
+        with torch.no_grad():
+            for t in scheduler.timesteps:
+                x = scheduler.step(network(x, t, labels), t, x).prev_sample
+        row = verdict("its own, DDPM", calls, x.clamp(-1, 1), labels, time.process_time() - start)
+        return [first, about | row]
 
     return {"course": job}
 
 
-def stops(
-    network: nn.Module, loss: Callable, steps: int, seconds: float, go_on: bool = True
-) -> Iterator[tuple[str, nn.Module, Row]]:
+def trained_as_they_do(network: nn.Module, loss: Callable, steps: int, seconds: float) -> Row:
     """Train with Adam at 1e-3 on batches of 128 from a DataLoader over image files, as both texts do.
 
-    Gives the network as it is after ``seconds`` of process time and, if it is to go on, after ``steps``.
+    Stops after ``steps``, or after ``seconds`` of process time, and gives what it took.
     """
     mnist("train")  # fetched, if need be
     from torchvision import transforms
@@ -158,24 +154,14 @@ def stops(
     data = datasets.torchvision_datasets().MNIST(datasets.data_folder(), train=True, transform=to_tensor)
     loader = DataLoader(data, batch_size=128, shuffle=True)
     optimizer = torch.optim.Adam(network.parameters(), lr=1e-3)
-    step, waiting, start, aside = 0, True, time.process_time(), 0.0
-    while step < steps:
-        for x_0, labels in loader:
-            value = loss(network, x_0, labels)
-            optimizer.zero_grad()
-            value.backward()
-            optimizer.step()
-            step += 1
-            taken = time.process_time() - start - aside
-            about = {"seconds": taken, "steps": step, "images": step * 128}
-            if step % 50 == 0 or step == steps:
-                print(f"  step {step}: loss {value.item():.4f}, {taken:.0f} s", flush=True)
-            if waiting and taken >= seconds:
-                waiting, pause = False, time.process_time()
-                yield "equal time", copy.deepcopy(network), about
-                aside += time.process_time() - pause  # sampling is not training
-                if not go_on:
-                    return
-            if step == steps:
-                break
-    yield f"{steps / EPOCH:.3g} epochs", network, about
+    start = time.process_time()
+    for step, (x_0, labels) in enumerate(itertools.chain.from_iterable(itertools.repeat(loader)), 1):
+        value = loss(network, x_0, labels)
+        optimizer.zero_grad()
+        value.backward()
+        optimizer.step()
+        taken = time.process_time() - start
+        if step % 50 == 0:
+            print(f"  step {step}: loss {value.item():.4f}, {taken:.0f} s", flush=True)
+        if step == steps or taken >= seconds:
+            return {"seconds": taken, "steps": step, "images": step * 128}
