@@ -18,6 +18,7 @@ SHIPPED = {
     "mnist-conditional": [
         {"calls": 20, "method": "ddim", "eta": 1.0},
         {"calls": 10, "method": "dpm_solver", "eta": 1.0},
+        {"calls": 20, "method": "ddim", "eta": 1.0, "guidance": 1.1},
     ],
     "mnist": [{"calls": 20, "method": "ddim", "eta": 1.0}],
 }
