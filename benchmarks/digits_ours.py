@@ -11,7 +11,6 @@ from diffusion_lab import NoiseSchedule, load_pretrained
 from diffusion_lab.pretrained import shipped as shipped_file
 
 LIVE = (105, EQUAL_SECONDS)  # seconds of process time
-SAMPLERS = [("ddim", 0.0), ("ddim", 1.0)]
 
 # The best settings for so many calls of the network. Where guidance is not 1, a step takes two.
 SHIPPED = {
@@ -50,17 +49,9 @@ def live(work: Work) -> Jobs:
         run, training = train_ours(work.seconds(seconds), schedule, **NETWORK, **RECIPE)
         return [
             {"what": f"ours, {seconds} s", **training}
-            | judged(
-                run.denoiser,
-                schedule,
-                work.images(1000),
-                steps=work.steps(25),
-                method=method,
-                eta=eta,
-                guidance=guidance,
-            )
+            | judged(run.denoiser, schedule, work.images(1000), steps=work.steps(25), eta=eta, guidance=guidance)
             for guidance in (1.0, 1.75)
-            for method, eta in SAMPLERS
+            for eta in (0.0, 1.0)
         ]
 
     return {f"{seconds} s": functools.partial(job, seconds) for seconds in LIVE}

@@ -12,10 +12,11 @@ import shlex
 import sys
 import time
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import asdict
 from itertools import cycle, islice
 from pathlib import Path
+from typing import get_args
 
 import torch
 import torch.distributed as dist
@@ -27,6 +28,7 @@ from . import datasets
 from .checkpoints import CheckpointError
 from .checks import check_whole
 from .datasets import DataNotFoundError
+from .denoiser import Target, Weighting
 from .figures import image_grid, save_gif
 from .guidance import Guided
 from .judge import load_judge
@@ -72,7 +74,7 @@ def _parser() -> argparse.ArgumentParser:
         return added
 
     p = command("train", train_command, "Train a U-Net on digits. Called again after an interruption, it goes on.")
-    p.add_argument("out", type=_weights_file, help="file to write, *.safetensors")
+    p.add_argument("out", type=_file(".safetensors"), help="file to write, *.safetensors")
     p.add_argument("--data", choices=["mnist", "digits"], default="mnist", help="digits are scikit-learn's, enlarged")
     p.add_argument("--labels", action="store_true", help="train with labels, to choose the digit and for guidance")
     p.add_argument("--width", type=int, default=32, help="channels of the U-Net's top level")
@@ -80,8 +82,8 @@ def _parser() -> argparse.ArgumentParser:
     p.add_argument("--steps", type=int, default=5000, help="batches")
     p.add_argument("--batch-size", type=int, default=64, help="images a batch, over all processes")
     p.add_argument("--lr", type=float, default=3e-3, help="highest learning rate of the cycle")
-    p.add_argument("--target", choices=["eps", "v", "x_0"], default="v", help="what the network predicts")
-    p.add_argument("--weighting", choices=["simple", "min-snr"], default="simple", help="of the loss over time")
+    p.add_argument("--target", choices=get_args(Target), default="v", help="what the network predicts")
+    p.add_argument("--weighting", choices=get_args(Weighting), default="simple", help="of the loss over time")
     p.add_argument("--schedule", choices=list(SCHEDULES), default="cosine", help="of the noise, with 1,000 steps")
     p.add_argument("--precision", choices=["float32", "bfloat16"], default="float32", help="of the arithmetic")
     p.add_argument("--compile", action="store_true", help="use torch.compile")
@@ -93,7 +95,7 @@ def _parser() -> argparse.ArgumentParser:
         p = command(name, run, text)
         p.add_argument("weights", help=f"{' or '.join(NAMES)}, or a file that train wrote")
         if name == "sample":
-            p.add_argument("out", type=_picture_file, help="file to write, *.png or *.gif")
+            p.add_argument("out", type=_file(".png", ".gif"), help="file to write, *.png or *.gif")
         p.add_argument("--n", type=int, default=100 if name == "sample" else 1000, help="how many images")
         p.add_argument("--label", type=int, default=None, help="the digit to ask for; each in turn if left out")
         p.add_argument("--method", choices=list(SAMPLERS), default="dpm_solver", help="the sampler")
@@ -110,16 +112,13 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _weights_file(name: str) -> Path:
-    if not name.endswith(".safetensors"):
-        raise argparse.ArgumentTypeError(f"expected a name that ends in .safetensors, got {name!r}")
-    return Path(name)
+def _file(*endings: str) -> Callable[[str], Path]:
+    def check(name: str) -> Path:
+        if not name.lower().endswith(endings):
+            raise argparse.ArgumentTypeError(f"expected a name that ends in {' or '.join(endings)}, got {name!r}")
+        return Path(name)
 
-
-def _picture_file(name: str) -> Path:
-    if not name.lower().endswith((".png", ".gif")):
-        raise argparse.ArgumentTypeError(f"expected a name that ends in .png or .gif, got {name!r}")
-    return Path(name)
+    return check
 
 
 def choose_device(name: str | None = None) -> torch.device:

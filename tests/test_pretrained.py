@@ -58,7 +58,10 @@ def test_what_is_shipped_is_ready_to_sample(name, g):
 
 def test_all_that_is_shipped_is_small():
     files = sorted(shipped("mnist.safetensors").parent.iterdir())
-    assert [file.name for file in files] == ["judge.safetensors", "mnist-conditional.safetensors", "mnist.safetensors"]
+    weights = {file.stem for file in files if file.suffix == ".safetensors"}
+    cards = {file.stem for file in files if file.suffix == ".md"}
+    assert weights == cards == {"judge", *NAMES}
+    assert len(files) == 2 * len(weights)
     assert sum(file.stat().st_size for file in files) < 5_000_000
 
 
