@@ -6,7 +6,7 @@ READY := .venv/.ready
 NBVAL := --nbval --nbval-current-env --nbval-sanitize-with tests/nbval_sanitize.cfg
 # The chapters that run longest come first, so that the two workers finish together.
 CHAPTERS := $(sort $(wildcard notebooks/*.ipynb))
-LONGEST := $(wildcard $(addprefix notebooks/,03-mnist.ipynb 05-fewer-steps.ipynb 06-judging-samples.ipynb 02-s-curve.ipynb))
+LONGEST := $(wildcard $(addprefix notebooks/,05-mnist.ipynb 09-fewer-steps.ipynb 10-judging-samples.ipynb what-diffusion-is.ipynb 04-the-network.ipynb 03-s-curve.ipynb))
 LONGEST_FIRST := $(LONGEST) $(filter-out $(LONGEST),$(CHAPTERS))
 
 # What a shell exports must not change what is installed, imported or tested.
@@ -62,7 +62,7 @@ test-without-data: export IPYTHONDIR := $(CURDIR)/.venv/ipython
 test-without-data: $(READY)  ## run the chapters that want MNIST as on a machine with no data and no network
 	@empty=$$(mktemp -d) && trap 'rm -rf "$$empty"' EXIT && unset XDG_CACHE_HOME && mkdir "$$empty/data" && \
 	HOME="$$empty" DIFFUSION_LAB_DATA="$$empty/data" http_proxy=http://127.0.0.1:9 https_proxy=http://127.0.0.1:9 \
-	    $(BIN)/python -m pytest -n 2 --dist loadscope $(NBVAL) notebooks/03-mnist.ipynb notebooks/06-judging-samples.ipynb
+	    $(BIN)/python -m pytest -n 2 --dist loadscope $(NBVAL) notebooks/05-mnist.ipynb notebooks/10-judging-samples.ipynb
 
 lab: $(READY)  ## open the chapters in JupyterLab
 	@$(BIN)/jupyter lab --notebook-dir notebooks

@@ -163,7 +163,7 @@ def problems(path: Path, package: Path = PACKAGE, thumbnails: Path = THUMBNAILS)
     changed = sorted(name for name in stored.keys() | now.keys() if stored.get(name) != now.get(name))
     if changed:
         found.append(f"has outputs from older code (changed since: {', '.join(changed)}): run `make notebooks`")
-    return found + thumbnail_problems(nb, thumbnails / f"{path.stem[:2]}.png")
+    return found + thumbnail_problems(nb, thumbnails / f"{path.stem}.png")
 
 
 def thumbnail(nb: nbformat.NotebookNode) -> bytes | None:

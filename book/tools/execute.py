@@ -79,7 +79,7 @@ def execute(path: Path) -> None:
     client.execute()
     clean(nb)
     if picture := thumbnail(nb):
-        write(THUMBNAILS / f"{path.stem[:2]}.png", picture)
+        write(THUMBNAILS / f"{path.stem}.png", picture)
     write(path, (nbformat.writes(nb) + "\n").encode())
 
 
