@@ -65,7 +65,7 @@ def complaints(nb, package):
     """What `problems` says of a notebook whose thumbnail is as it should be."""
     path = package.parent / "01-title.ipynb"
     nbformat.write(nb, path)
-    write(package.parent / "thumbnails/01.png", base64.b64decode(PIXEL))
+    write(package.parent / "thumbnails/01-title.png", base64.b64decode(PIXEL))
     return problems(path, package, package.parent / "thumbnails")
 
 
@@ -139,7 +139,7 @@ def too_large(nb):
         (with_another_kernel, "has a kernel other than python3"),
         (with_changed_code, "has outputs from older code (changed since: cells)"),
         (without_thumbnail, "has no cell tagged `thumbnail`"),
-        (with_another_picture, "has another thumbnail than 01.png"),
+        (with_another_picture, "has another thumbnail than 01-title.png"),
         (too_large, "is larger than 1,500,000 bytes"),
     ],
 )
