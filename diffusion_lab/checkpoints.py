@@ -19,18 +19,23 @@ class CheckpointError(RuntimeError):
     """A checkpoint cannot be read, or belongs to another run; the message says which."""
 
 
+def write_whole(path: Path, content: bytes) -> None:
+    """Write ``content`` to ``path``: under another name first, so that the file is whole or as it was before."""
+    unfinished = path.with_name(path.name + ".part")
+    with open(unfinished, "wb") as file:
+        file.write(content)
+        file.flush()
+        os.fsync(file.fileno())
+    os.replace(unfinished, path)
+
+
 def save_checkpoint(path: Path, parts: dict[str, Any], recipe: dict[str, Any], losses: list[float]) -> None:
-    """Write the state of ``parts`` to ``path``: under another name first, so that the file is whole or not there."""
+    """Write the state of ``parts`` to ``path``; see :func:`write_whole`."""
     state = {name: part.state_dict() for name, part in parts.items()}
     buffer = io.BytesIO()
     torch.save({"parts": state, "recipe": recipe, "losses": losses}, buffer)
     content = buffer.getvalue()
-    unfinished = path.with_name(path.name + ".part")
-    with open(unfinished, "wb") as file:
-        file.write(content + hashlib.sha256(content).digest())
-        file.flush()
-        os.fsync(file.fileno())
-    os.replace(unfinished, path)
+    write_whole(path, content + hashlib.sha256(content).digest())
 
 
 def load_checkpoint(path: Path, parts: dict[str, Any], recipe: dict[str, Any]) -> list[float]:

@@ -35,11 +35,10 @@ from .judge import load_judge
 from .metrics import nearest
 from .models import UNet
 from .pretrained import NAMES, WeightsError, load_pretrained, save_denoiser
-from .sampling import ddim, ddpm, dpm_solver
+from .sampling import SAMPLERS
 from .schedule import NoiseSchedule
 from .training import TrainingError, train
 
-SAMPLERS = {"ddpm": ddpm, "ddim": ddim, "dpm_solver": dpm_solver}
 SCHEDULES = {"cosine": NoiseSchedule.cosine, "linear": NoiseSchedule.linear}
 BATCH = 500  # images sampled at a time
 

@@ -17,7 +17,6 @@ from PIL import Image
 from torch import Tensor
 
 from .checks import check_whole
-from .schedule import NoiseSchedule
 
 # One colour for one thing, throughout the book (Okabe and Ito's palette, told apart by colour-blind readers).
 COLORS = {"data": "#0072B2", "noise": "#CC79A7", "model": "#D55E00", "truth": "#009E73"}
@@ -93,19 +92,6 @@ def show_images(images: Tensor, columns: int = 8, ax: Axes | None = None, title:
     ax.set_axis_off()
     if title:
         ax.set_title(title)
-
-
-def plot_schedules(schedules: dict[str, NoiseSchedule]) -> Figure:
-    """For each schedule, the share of signal ``alpha_bar_t`` over ``t/T``, and its signal-to-noise ratio."""
-    figure, (left, right) = plt.subplots(1, 2, figsize=(8, 3))
-    for name, schedule in schedules.items():
-        time = torch.arange(schedule.T + 1) / schedule.T
-        left.plot(time, schedule.alpha_bar, label=name)
-        right.semilogy(time[1:], schedule.snr[1:])
-    left.set(xlabel="$t\\,/\\,T$", ylabel="$\\bar\\alpha_t$")
-    right.set(xlabel="$t\\,/\\,T$", ylabel="$\\bar\\alpha_t\\,/\\,(1-\\bar\\alpha_t)$")
-    left.legend()
-    return figure
 
 
 def unet_diagram(noisy: Tensor, answer: Tensor) -> Figure:

@@ -6,7 +6,6 @@ again, how it was made, and the SHA-256 of all that: a flipped bit is found, not
 
 import hashlib
 import json
-import os
 from importlib.resources import files
 from pathlib import Path
 
@@ -15,6 +14,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import Tensor
 
+from .checkpoints import write_whole
 from .denoiser import Denoiser
 from .models import MLP, UNet
 from .schedule import NoiseSchedule
@@ -82,14 +82,10 @@ def shipped(name: str) -> Path:
 
 
 def write_weights(path: str | Path, tensors: dict[str, Tensor], notes: dict) -> None:
-    """Write tensors and notes (what JSON can hold) to ``path``, under another name first."""
-    path = Path(path)
+    """Write tensors and notes (what JSON can hold) to ``path``, whole or not at all."""
     tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
     text = json.dumps(notes, sort_keys=True)
-    content = save(tensors, {"notes": text, "sha256": _digest(tensors, text)})
-    unfinished = path.with_name(path.name + ".part")
-    unfinished.write_bytes(content)
-    os.replace(unfinished, path)
+    write_whole(Path(path), save(tensors, {"notes": text, "sha256": _digest(tensors, text)}))
 
 
 def read_weights(path: str | Path) -> tuple[dict[str, Tensor], dict]:

@@ -170,6 +170,9 @@ def dpm_solver(
     return _walk(step, denoiser, shape, schedule, steps, x_T, labels, clip, threshold, generator)
 
 
+SAMPLERS = {"ddpm": ddpm, "ddim": ddim, "dpm_solver": dpm_solver}
+
+
 def sample(
     denoiser: Callable[..., Tensor],
     shape: tuple[int, ...],
@@ -179,10 +182,9 @@ def sample(
     **options,
 ) -> Tensor:
     """The last state of a sampler: ``x_0`` of shape ``shape``. Options are those of the sampler."""
-    samplers = {"ddpm": ddpm, "ddim": ddim, "dpm_solver": dpm_solver}
-    if method not in samplers:
-        raise ValueError(f"method: expected one of {sorted(samplers)}, got {method!r}")
-    last = deque(samplers[method](denoiser, shape, schedule, **options), maxlen=1)
+    if method not in SAMPLERS:
+        raise ValueError(f"method: expected one of {', '.join(SAMPLERS)}; got {method!r}")
+    last = deque(SAMPLERS[method](denoiser, shape, schedule, **options), maxlen=1)
     return last[0]
 
 

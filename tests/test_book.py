@@ -1,14 +1,21 @@
 """The built pages stand alone: they load nothing from the network, and no link inside the book leads nowhere."""
 
+import json
 import re
+import sys
 from html.parser import HTMLParser
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
 import pytest
+from sphinx.search.en import SearchEnglish
 
 ROOT = Path(__file__).resolve().parents[1]
 BUILT = [folder for folder in (ROOT / "_build/test/_build/html", ROOT / "_build/html") if folder.is_dir()]
+sys.path.insert(0, str(ROOT / "book/tools"))
+from chapter_map import needs_of, parts, text_of  # noqa: E402
+from taught_in import CHAPTER_OF, TAUGHT_IN  # noqa: E402
+
 LOADS = {
     "script": "src",
     "img": "src",
@@ -47,8 +54,12 @@ def remote(address: str) -> bool:
 
 
 @pytest.fixture(scope="module")
-def pages() -> dict[Path, Page]:
-    newest = max(BUILT, key=lambda folder: (folder / "book/index.html").stat().st_mtime)
+def newest() -> Path:
+    return max(BUILT, key=lambda folder: (folder / "book/index.html").stat().st_mtime)
+
+
+@pytest.fixture(scope="module")
+def pages(newest) -> dict[Path, Page]:
     written = [path for path in newest.rglob("*.html") if "_static" not in path.parts]
     return {path: Page(path.read_text("utf-8")) for path in written}
 
@@ -94,3 +105,69 @@ def test_every_picture_has_alt_text(pages):
 def test_no_page_shows_a_widget_that_cannot_work(pages):
     words = ("interactive(children=", "application/vnd.jupyter.widget", "it/s]")
     assert [(path.name, word) for path in pages for word in words if word in path.read_text("utf-8")] == []
+
+
+def test_every_page_is_reached_from_the_first(pages, newest):
+    first = newest / "book/index.html"
+    linked = {(first.parent / unquote(urlsplit(address).path)).resolve() for address in pages[first].links}
+    ours = {path for path in pages if path.parent.name in ("book", "notebooks")}
+    assert {path.name for path in ours - linked - {first}} == set()
+    assert len(ours) > 15
+
+
+@pytest.mark.parametrize("words", ["score", "ELBO", "cross-attention", "posterior variance"])
+def test_the_search_finds(words, newest):
+    text = (newest / "searchindex.js").read_text("utf-8")
+    index = json.loads(text.removeprefix("Search.setIndex(").rstrip().removesuffix(")"))
+    assert any(words.lower() in title.lower() for title in index["alltitles"])  # a section that teaches it
+    found = []  # for each word the pages that have it; the search shows those that have all
+    for word in re.split(r"\W+", words.lower()):
+        pages_with = index["terms"].get(SearchEnglish({}).stem(word), [])
+        found.append(set(pages_with if isinstance(pages_with, list) else [pages_with]))
+    assert index["docnames"].index("book/glossary") in set.intersection(*found)
+
+
+def test_every_entry_of_the_package_says_where_it_is_taught(pages, newest):
+    page = (newest / "book/api.html").read_text("utf-8")
+    entries = re.findall(r'<dt class="sig[^>]*id="diffusion_lab\.([\w.]+)"', page)
+    tops = {name for name in entries if name.rpartition(".")[0] not in entries}
+    assert tops == set(CHAPTER_OF)
+    assert page.count("Taught in") == len(tops)
+
+
+def test_a_chapter_uses_what_it_is_said_to_teach():
+    texts = {stem: (ROOT / f"notebooks/{stem}.ipynb").read_text("utf-8") for stem in TAUGHT_IN}
+    unused = [
+        (stem, name)
+        for stem, names in TAUGHT_IN.items()
+        for name in names
+        if not re.search(rf"\b{name.split('.')[-1]}\b", texts[stem])
+    ]
+    assert unused == []
+
+
+def test_what_a_chapter_needs_comes_before_it(newest):
+    before = set()
+    for path in (path for _, paths in parts() for path in paths):
+        assert needs_of(text_of(path)) <= before, path.stem
+        before.add(path.stem)
+    drawn = re.search(r"<svg class=\"chapter-map\".*?</svg>", (newest / "book/map.html").read_text("utf-8"), re.DOTALL)[
+        0
+    ]
+    assert set(re.findall(r"notebooks/([\w-]+)\.html", drawn)) == before
+    assert before == {path.stem for path in (ROOT / "notebooks").glob("*.ipynb")}
+
+
+def test_what_a_chapter_needs_is_what_its_first_sentence_links_to():
+    text = "**You need**: [A](01-a.ipynb), and of [B](b.ipynb) the half. More is in [C](c.ipynb).\n"
+    assert needs_of(text) == {"01-a", "b"}
+
+
+def test_chapters_are_called_by_their_own_numbers():
+    wrong = [
+        (path.name, called)
+        for path in [*(ROOT / "notebooks").glob("*.ipynb"), *(ROOT / "book").glob("*.md")]
+        for called in re.findall(r"[Cc]hapter \d+\]\([./\w]*\d\d-[\w-]+", path.read_text("utf-8"))
+        if int(re.search(r"\d+", called)[0]) != int(re.search(r"(\d\d)-", called)[1])
+    ]
+    assert wrong == []

@@ -15,7 +15,7 @@ import pytest
 import torch
 from PIL import Image
 
-from diffusion_lab import NoiseSchedule, figures
+from diffusion_lab import figures
 
 
 @pytest.fixture(autouse=True)
@@ -77,15 +77,6 @@ def test_clouds_have_a_panel_each():
     used = [ax for ax in figure.axes if ax.collections]
     assert [ax.get_title() for ax in used] == [f"t = {i}" for i in range(7)]
     assert [ax.collections[0].get_offsets()[0, 0] for ax in used] == list(range(7))
-
-
-def test_plot_schedules_draws_alpha_bar_and_the_ratio():
-    schedule = NoiseSchedule.cosine(20)
-    left, right = figures.plot_schedules({"cosine": schedule}).axes
-    np.testing.assert_allclose(left.lines[0].get_ydata(), schedule.alpha_bar)
-    np.testing.assert_allclose(right.lines[0].get_ydata(), schedule.snr[1:])
-    assert all(ax.get_xlabel() and ax.get_ylabel() for ax in (left, right))
-    assert [text.get_text() for text in left.get_legend().get_texts()] == ["cosine"]
 
 
 def test_the_style_is_transparent_and_readable_on_black_and_white():
