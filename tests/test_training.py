@@ -141,5 +141,5 @@ def test_gradients_are_clipped():
 def test_the_progress_bar_is_drawn_a_hundred_times_at_most_however_long_it_takes(capsys, monkeypatch):
     seconds = iter(range(10**6))
     monkeypatch.setattr("tqdm.std.time", lambda: next(seconds))  # each look at the clock is a second later
-    train(small(), POINTS, SCHEDULE, steps=1500, batch_size=4)
+    train(small(), POINTS, SCHEDULE, steps=300, batch_size=4)
     assert 50 < capsys.readouterr().err.count("\r") < 110
