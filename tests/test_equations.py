@@ -19,7 +19,7 @@ DISPLAY = re.compile(
     r"[ \t]*(?:\((?P<label>[\w-]+)\))?",
     re.DOTALL | re.MULTILINE,
 )
-NAMED = re.compile(r"^\s*# check: (.+)$", re.MULTILINE)
+NAMED = re.compile(r"# check: ([\w-]+(?:, [\w-]+)*)")
 
 
 @dataclass(frozen=True)
@@ -35,7 +35,7 @@ def equations(page: str, text: str) -> list[Equation]:
 
 
 def checked_by(code: str) -> set[str]:
-    return {name.strip() for line in NAMED.findall(code) for name in line.split(",")}
+    return {name for names in NAMED.findall(code) for name in names.split(", ")}
 
 
 def read() -> tuple[list[Equation], dict[str, set[str]], list[str]]:
@@ -94,4 +94,4 @@ def test_the_search_sees_what_a_reader_sees():
     seen = equations("page", text)
     assert [one.label for one in seen] == ["eq-a", None, None, None, None]
     assert [one.reason for one in seen] == [None, "a definition", None, None, None]
-    assert checked_by("x = 1\n# check: eq-a, eq-b\n    # check: c\nassert x") == {"eq-a", "eq-b", "c"}
+    assert checked_by("# check: eq-a, eq-b (why)\nassert x  # check: c\n") == {"eq-a", "eq-b", "c"}
