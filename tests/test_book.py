@@ -16,6 +16,7 @@ sys.path.insert(0, str(ROOT / "book/tools"))
 from chapter_map import needs_of, parts, text_of  # noqa: E402
 from taught_in import CHAPTER_OF, TAUGHT_IN  # noqa: E402
 
+NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
 LOADS = {
     "script": "src",
     "img": "src",
@@ -155,7 +156,7 @@ def test_what_a_chapter_needs_comes_before_it(newest):
         0
     ]
     assert set(re.findall(r"notebooks/([\w-]+)\.html", drawn)) == before
-    assert before == {path.stem for path in (ROOT / "notebooks").glob("*.ipynb")}
+    assert before == {path.stem for path in NOTEBOOKS}
 
 
 def test_what_a_chapter_needs_is_what_its_first_sentence_links_to():
@@ -166,8 +167,14 @@ def test_what_a_chapter_needs_is_what_its_first_sentence_links_to():
 def test_chapters_are_called_by_their_own_numbers():
     wrong = [
         (path.name, called)
-        for path in [*(ROOT / "notebooks").glob("*.ipynb"), *(ROOT / "book").glob("*.md")]
+        for path in [*NOTEBOOKS, *(ROOT / "book").glob("*.md")]
         for called in re.findall(r"[Cc]hapter \d+\]\([./\w]*\d\d-[\w-]+", path.read_text("utf-8"))
         if int(re.search(r"\d+", called)[0]) != int(re.search(r"(\d\d)-", called)[1])
     ]
     assert wrong == []
+
+
+def test_no_line_is_lost_to_a_comment():
+    """MyST takes a line that begins with a per cent sign for a comment: "100" above, "% of it" below."""
+    lost = [(path.name, line) for path in NOTEBOOKS for line in re.findall(r"^%.*", text_of(path), re.MULTILINE)]
+    assert lost == []
