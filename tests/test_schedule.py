@@ -67,6 +67,7 @@ def test_tables_are_those_of_diffusers(theirs, ours, ends, T):
     schedule = ours(T, *ends)
     # Their timestep i is our t = i + 1.
     assert (schedule.beta[1:] - scheduler.betas).abs().max() < 1e-6
+    # check: eq-diffusers-index
     assert (schedule.alpha_bar[1:] - scheduler.alphas_cumprod).abs().max() < 1e-5
     variance = torch.tensor([scheduler._get_variance(i) for i in range(T)])
     assert (schedule.posterior_variance[1:] - variance).abs().max() < 1e-5
