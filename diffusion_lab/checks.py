@@ -53,6 +53,28 @@ def check_labels(labels: Tensor, batch: int) -> None:
         raise ValueError(f"labels: expected a tensor of ({batch},) integers, got {describe(labels)}")
 
 
+def check_conditions(conditions: dict[str, Tensor], batch: int, network: object = None) -> None:
+    """Raise unless each is a tensor with one row a sample, and what ``network.check`` expects, if it has that."""
+    for name, condition in conditions.items():
+        if not isinstance(condition, Tensor) or condition.shape[:1] != (batch,):
+            raise TypeError(f"{name}: expected a tensor of shape ({batch}, ...), got {describe(condition)}")
+    if check := getattr(network, "check", None):
+        check(**conditions)
+
+
+def check_times(name: str, t: float | Tensor, last: float, whole: bool = False) -> float | Tensor:
+    """A number in ``0..last``, or ``(B,)`` of them on the CPU: int64 where they must be ``whole``, else float64."""
+    if isinstance(t, Real):
+        return check_whole(name, t, 0, last) if whole else check_number(name, t, 0, last)
+    if not (is_integers(t) or (not whole and isinstance(t, Tensor) and t.is_floating_point())) or t.ndim != 1:
+        kind = "integer" if whole else "number"
+        raise TypeError(f"{name}: expected one {kind}, or a tensor of (B,) {kind}s, got {describe(t)}")
+    t = t.cpu() if t.is_floating_point() else t.cpu().long()
+    if not ((t >= 0) & (t <= torch.tensor(last, dtype=t.dtype))).all():  # written so that NaN is outside
+        raise ValueError(f"{name}: expected {'whole ' * whole}numbers in 0..{last:g}, got {t.min():g}..{t.max():g}")
+    return t if whole else t.double().clamp(max=last)  # rounded to t's dtype, the last may be larger
+
+
 def is_integers(x: object) -> bool:
     """Whether ``x`` is a tensor of integers; bools are none."""
     return isinstance(x, Tensor) and not x.is_floating_point() and not x.is_complex() and x.dtype != torch.bool

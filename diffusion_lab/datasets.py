@@ -1,20 +1,21 @@
 """Data to learn from: points, and digits as images ``(N, 1, 28, 28)`` with values in [-1, 1]."""
 
+import gzip
 import hashlib
 import os
-import socket
 import warnings
-from contextlib import contextmanager
+import zlib
 from http.client import HTTPException
 from pathlib import Path
 from typing import Literal
+from urllib.request import urlopen
 
 import torch
 import torch.nn.functional as F
-from sklearn.datasets import load_digits, make_s_curve
 from torch import Tensor
 
 from .checks import check_number, check_whole
+from .files import whole
 
 # SHA-256 of the four unpacked MNIST files. torchvision verifies what it downloads, but not what it finds on the disk.
 MNIST_FILES = {
@@ -23,6 +24,9 @@ MNIST_FILES = {
     "t10k-images-idx3-ubyte": "0fa7898d509279e482958e8ce81c8e77db3f2f8254e26661ceb7762c4d494ce7",
     "t10k-labels-idx1-ubyte": "ff7bcfd416de33731a308c3f266cc351222c34898ecbeaf847f06e48f7ec33f2",
 }
+
+
+FAILURES = (OSError, EOFError, HTTPException, zlib.error)  # of a download
 
 
 class DataNotFoundError(RuntimeError):
@@ -39,6 +43,8 @@ def s_curve(n: int = 10_000, noise: float = 0.1, generator: torch.Generator | No
 
     The S is 2 wide and 4 high, blurred by normal noise with standard deviation ``noise``.
     """
+    from sklearn.datasets import make_s_curve  # slow to import, and most of the package does without
+
     noise = check_number("noise", noise, 0)
     random_state = torch.randint(2**31 - 1, (), generator=generator).item()
     points, _ = make_s_curve(check_whole("n", n), noise=noise, random_state=random_state)
@@ -50,6 +56,8 @@ def digits() -> tuple[Tensor, Tensor]:
 
     They come with scikit-learn, so they are always there.
     """
+    from sklearn.datasets import load_digits
+
     images, labels = load_digits(return_X_y=True)
     images = torch.tensor(images, dtype=torch.float32).view(-1, 1, 8, 8) / 8 - 1
     images = F.interpolate(images, size=(24, 24), mode="bicubic", align_corners=False).clamp(-1, 1)
@@ -62,8 +70,8 @@ def mnist(
     """MNIST's handwritten digits: images ``(60000, 1, 28, 28)`` and labels ``(60000,)``, or 10,000 for the test set.
 
     Looks in the folder that the environment variable ``DIFFUSION_LAB_DATA`` names, else in the user's cache, for
-    torchvision's layout, ``MNIST/raw/*-ubyte``. Files are compared with their checksums; a broken or missing one is
-    fetched, through torchvision.
+    torchvision's layout, ``MNIST/raw/*-ubyte``. Files are compared with their checksums; broken or missing ones are
+    fetched, from where torchvision does, and written only when all are there.
 
     Args:
         split: ``"train"`` or ``"test"``.
@@ -78,16 +86,20 @@ def mnist(
         raise ValueError(f'split: expected "train" or "test", got {split!r}')
     if fallback not in (None, "digits"):
         raise ValueError(f'fallback: expected "digits" or None, got {fallback!r}')
-    root = data_folder()
+    raw = data_folder() / "MNIST" / "raw"
     try:
-        _fetch_what_is_missing(root)
+        _fetch_what_is_missing(raw)
     except DataNotFoundError as error:
         if fallback is None:
             raise
         warnings.warn(f"Using scikit-learn's 1,797 digits at 28x28 in place of MNIST. {error}", stacklevel=2)
         return digits()
-    data = _torchvision_mnist(root, train=split == "train")
-    return data.data[:, None].float() / 127.5 - 1, data.targets.long()
+    read, name = torchvision().datasets.mnist, "train" if split == "train" else "t10k"
+    images, labels = (
+        read.read_image_file(f"{raw}/{name}-images-idx3-ubyte"),
+        read.read_label_file(f"{raw}/{name}-labels-idx1-ubyte"),
+    )
+    return images[:, None].float() / 127.5 - 1, labels
 
 
 def data_folder() -> Path:
@@ -97,35 +109,48 @@ def data_folder() -> Path:
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "diffusion_lab"
 
 
-def _fetch_what_is_missing(root: Path) -> None:
-    raw = root / "MNIST" / "raw"
-    broken = [name for name, checksum in MNIST_FILES.items() if _sha256(raw / name) != checksum]
-    if not broken:
-        return
-    found = [name for name in broken if (raw / name).exists()]
-    state = f"broken copies of {', '.join(found)}" if found else "no copy"
+def has_mnist() -> bool:
+    """Whether all four files of MNIST are on this machine, with the right checksums."""
+    return not _broken(data_folder() / "MNIST" / "raw")
+
+
+def _broken(raw: Path) -> list[str]:
+    return [name for name, checksum in MNIST_FILES.items() if _sha256(raw / name) != checksum]
+
+
+def _fetch_what_is_missing(raw: Path) -> None:
+    broken = _broken(raw)
     try:
-        for name in broken:
-            (raw / name).unlink(missing_ok=True)
-        with _network_timeout(20):
-            _torchvision_mnist(root, download=True)
-    except (RuntimeError, OSError, EOFError, HTTPException) as error:
+        fetched = {name: _fetch(name) for name in broken}  # all of them first: a failure leaves nothing behind
+        for name, content in fetched.items():
+            raw.mkdir(parents=True, exist_ok=True)
+            with whole(raw / name) as unfinished:
+                unfinished.write_bytes(content)
+    except FAILURES as error:
+        found = [name for name in broken if (raw / name).exists()]
+        state = f"broken copies of {', '.join(found)}" if found else "no copy"
         reason = (str(error).strip() or type(error).__name__).splitlines()[-1]
         raise DataNotFoundError(
             f"MNIST: there was {state} in {raw}, and fetching it failed ({reason}). "
             "With a network, run it again. Without one, copy the four unpacked files there, or set the environment "
-            'variable DIFFUSION_LAB_DATA to a folder that holds MNIST/raw, or pass fallback="digits".'
+            "variable DIFFUSION_LAB_DATA to a folder that holds MNIST/raw; or take scikit-learn's digits, "
+            'fallback="digits" in Python and --data digits on the command line.'
         ) from error
-    if still := [name for name, checksum in MNIST_FILES.items() if _sha256(raw / name) != checksum]:
-        raise DataNotFoundError(f"MNIST: the files fetched to {raw} are not the ones expected: {', '.join(still)}")
 
 
-def _torchvision_mnist(root: Path, **options):
-    class MNIST(torchvision_datasets().MNIST):  # the class's name is the folder's
-        def _check_legacy_exist(self) -> bool:
-            return False  # what torchvision wrote years ago, ``processed/*.pt``, has no checksum: go by the raw files
-
-    return MNIST(root, **options)
+def _fetch(name: str) -> bytes:
+    """The unpacked file, from the first of torchvision's mirrors that has the right one."""
+    failure: Exception = OSError("torchvision names no mirror")
+    for mirror in torchvision().datasets.MNIST.mirrors:
+        try:
+            with urlopen(f"{mirror}{name}.gz", timeout=20) as answer:  # torchvision itself would wait for ever
+                content = gzip.decompress(answer.read())
+            if hashlib.sha256(content).hexdigest() == MNIST_FILES[name]:
+                return content
+            failure = OSError(f"{name} from {mirror} is not the file expected")
+        except FAILURES as error:
+            failure = error
+    raise failure
 
 
 def _sha256(path: Path) -> str | None:
@@ -136,31 +161,20 @@ def _sha256(path: Path) -> str | None:
         return None
 
 
-@contextmanager
-def _network_timeout(seconds: float):
-    """torchvision downloads without a time limit; a network that swallows packets would hang it for ever."""
-    before = socket.getdefaulttimeout()
-    socket.setdefaulttimeout(seconds)
-    try:
-        yield
-    finally:
-        socket.setdefaulttimeout(before)
-
-
-def torchvision_datasets():
-    """``torchvision.datasets``, also where a CUDA build of torchvision stands beside a CPU build of torch.
+def torchvision():
+    """The module ``torchvision``, also where a CUDA build of it stands beside a CPU build of torch.
 
     There the import fails, since two operators that torchvision describes were never registered. Their descriptions
-    are enough for it to load; data sets do not use the operators themselves.
+    are enough for it to load; data sets and utilities do not use the operators themselves.
     """
     try:
-        import torchvision.datasets
+        import torchvision
     except RuntimeError as error:
         if "torchvision::nms" not in str(error):
             raise
         library = torch.library.Library("torchvision", "DEF")
         for operator in ("nms", "qnms"):
             library.define(f"{operator}(Tensor dets, Tensor scores, float iou_threshold) -> Tensor")
-        torchvision_datasets.library = library  # it is undone when the object goes
-        import torchvision.datasets
-    return torchvision.datasets
+        globals()["_operators"] = library  # it is undone when the object goes
+        import torchvision
+    return torchvision

@@ -1,65 +1,78 @@
-"""The one idea: a denoiser is any callable ``eps = denoiser(x_t, t)``. Here a network that predicts something else
-becomes one."""
+"""The one idea: a denoiser is any callable ``eps = denoiser(x_t, t)``. A network, whatever it predicts, becomes one."""
 
-from typing import Literal
+from collections.abc import Callable
+from numbers import Real
 
 import torch
 from torch import Tensor, nn
 
-from .noising import eps_from_v, eps_from_x0, velocity
-from .schedule import NoiseSchedule
-
-Target = Literal["eps", "v", "x_0"]
-Weighting = Literal["simple", "min-snr"]
-
-
-def training_target(target: Target, x_0: Tensor, t: Tensor, eps: Tensor, schedule: NoiseSchedule) -> Tensor:
-    """What a network that predicts ``target`` should have said, ``(B, *S)``: eps, x_0 or the velocity v."""
-    if target == "v":
-        return velocity(x_0, t, eps, schedule)
-    return {"eps": eps, "x_0": x_0}[target]
-
-
-def loss_weight(weighting: Weighting, target: Target, t: Tensor, x: Tensor, schedule: NoiseSchedule) -> Tensor:
-    """What a sample's loss counts, ``(B, 1, ..., 1)``, by its timestep: 1 for ``"simple"``.
-
-    For ``"min-snr"`` the error counts as if it were taken in x_0 with weight ``min(snr_t, 5)``: without the cap, eps
-    would count the last, nearly clean steps thousands of times as much as the noisy ones. In terms of the target::
-
-        x_0: min(snr, 5)     eps: min(snr, 5) / snr     v: min(snr, 5) / (snr + 1)
-
-    ``x`` is only asked for its shape, device and dtype. Source: Hang et al. 2023, "Efficient Diffusion Training via
-    Min-SNR Weighting Strategy", section 3.4 and appendix.
-    """
-    snr = schedule.at(schedule.snr, t, x, first=1)
-    if weighting == "simple":
-        return torch.ones_like(snr)
-    return snr.clamp(max=5) / {"x_0": torch.ones_like(snr), "eps": snr, "v": snr + 1}[target]
+from .checks import check_conditions, check_same_shape
+from .paths import Path
+from .targets import check_above_0, convert, target_numbers, x0_from_eps
 
 
 class Denoiser(nn.Module):
-    """A network, the schedule it was trained under, and what it predicts; called, it returns eps.
+    """A network, the path it was trained on, and what it predicts; called, it returns eps.
 
-    ``eps`` as it is; from v, ``sqrt(alpha_bar_t) v + sqrt(1 - alpha_bar_t) x_t``; from x_0,
-    ``(x_t - sqrt(alpha_bar_t) x_0) / sqrt(1 - alpha_bar_t)``. Further arguments, such as labels, go to the network.
+    Its method :meth:`x_0` returns the prediction of the clean data instead, which samplers use: from v there is no
+    division on that way. Conditions, such as ``labels=``, are handed to the network by name.
 
     Args:
-        network: ``(B, *S)`` and ``(B,)`` integers in ``1..T`` to ``(B, *S)``.
-        schedule: the schedule of the ``x_t`` that it is given.
-        target: what it predicts: ``"eps"``, ``"v"`` or ``"x_0"``.
+        network: ``(B, *S)`` and ``(B,)`` times to ``(B, *S)``.
+        path: the path of the ``x_t`` that it is given.
+        target: what it predicts: ``"eps"``, ``"v"``, ``"x_0"``, ``"flow"``, ... (:data:`diffusion_lab.TARGETS`).
+
+    Attributes:
+        nothing: for each condition the value that means "not told", as the network has it.
+        card: how it was trained, where it came from a file.
     """
 
-    def __init__(self, network: nn.Module, schedule: NoiseSchedule, target: Target = "eps"):
+    def __init__(self, network: nn.Module, path: Path, target: str, card: dict | None = None):
         super().__init__()
-        if target not in ("eps", "v", "x_0"):
-            raise ValueError(f'target: expected "eps", "v" or "x_0", got {target!r}')
-        self.network, self.schedule, self.target = network, schedule, target
+        target_numbers(target, 0.6, 0.8)  # is there such a target?
+        self.network, self.path, self.target, self.card = network, path, target, card or {}
+        self.nothing = getattr(network, "nothing", {})
 
-    def forward(self, x_t: Tensor, t: Tensor, *conditions) -> Tensor:
-        t = self.schedule.check_t(t, len(x_t), first=1).to(x_t.device)  # the network itself knows no range
-        out = self.network(x_t, t, *conditions)
-        if self.target == "v":
-            return eps_from_v(x_t, t, out, self.schedule)
-        if self.target == "x_0":
-            return eps_from_x0(x_t, t, out, self.schedule)
-        return out
+    def check(self, **conditions: Tensor) -> None:
+        """Raise what the network raises at conditions that it cannot take; looks at values."""
+        if check := getattr(self.network, "check", None):
+            check(**conditions)
+
+    def forward(self, x_t: Tensor, t: float | Tensor, **conditions: Tensor) -> Tensor:
+        """``eps`` for ``(B, *S)`` noisy data at t, a number or ``(B,)`` times, above 0.
+
+        Raises:
+            TypeError, ValueError: if t or a condition is off.
+        """
+        check_same_shape(x_t=x_t)
+        check_conditions(conditions, len(x_t), self.network)
+        return self._answer("eps", x_t, t, conditions).to(x_t.dtype)
+
+    def x_0(self, x_t: Tensor, t: float | Tensor, **conditions: Tensor) -> Tensor:
+        """The clean data that it predicts, ``(B, *S)``, in float32 or better: a bad guess may not fit into half of it.
+
+        Values of conditions are not looked at: see :meth:`check`.
+        """
+        return self._answer("x_0", x_t, t, conditions)
+
+    def _answer(self, wanted: str, x_t: Tensor, t: float | Tensor, conditions: dict[str, Tensor]) -> Tensor:
+        check_above_0(self.path.ab(t)[1], "a network is not asked about clean data")
+        out = self.network(x_t, time_tensor(t, x_t), **conditions)
+        wide = torch.promote_types(x_t.dtype, torch.float32)
+        return convert(x_t.to(wide), t, out.to(wide), self.path, self.target, wanted)
+
+
+def time_tensor(t: float | Tensor, x: Tensor) -> Tensor:
+    """``t`` as ``(B,)`` times on the device of ``x``; a number stands for the whole batch."""
+    return torch.full((len(x),), t, device=x.device) if isinstance(t, Real) else t.to(x.device)
+
+
+def predict_x0(denoiser: Callable[..., Tensor], x_t: Tensor, t: float, path: Path, **conditions: Tensor) -> Tensor:
+    """The clean data that a denoiser predicts, by its method ``x_0``, or from the eps of a bare function, in float32 or
+    better."""
+    if own := getattr(denoiser, "x_0", None):
+        return own(x_t, t, **conditions)
+    eps = denoiser(x_t, time_tensor(t, x_t), **conditions)
+    check_same_shape(x_t=x_t, eps=eps)
+    wide = torch.promote_types(x_t.dtype, torch.float32)
+    return x0_from_eps(x_t.to(wide), t, eps.to(wide), path)

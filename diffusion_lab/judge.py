@@ -6,23 +6,18 @@ digit from a bad one. Here the features are those of a network that was trained 
 """
 
 import bisect
-import math
-import time
-from dataclasses import asdict, dataclass
-from itertools import product
+from dataclasses import dataclass
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from . import datasets
 from .checks import check_labels, check_samples, check_whole
 from .metrics import Gaussian, frechet_distance
-from .pretrained import read_weights, shipped, write_weights
+from .pretrained import read_weights, shipped
 
 SURE = 0.99
 FLOORS = (100, 200, 500, 1000, 2000, 5000, 10_000)
-DRAWS = 200
 MEASURED = ("frechet", "sure", "entropy", "agreement")
 
 
@@ -67,23 +62,21 @@ class Verdict:
     agreement: float | None = None
 
 
+@dataclass(eq=False)
 class Judge:
     """The classifier and what it finds in real images: ``judge(images, labels)`` gives a :class:`Verdict`.
 
     Attributes:
         classifier: a :class:`DigitClassifier` in evaluation mode.
         reference: the :class:`Gaussian` of its features over the 10,000 test images of MNIST.
+        floors: what real images get, by how many they are and whether each digit comes equally often.
         accuracy: the share of the test images that it reads correctly.
     """
 
-    def __init__(
-        self,
-        classifier: DigitClassifier,
-        reference: Gaussian,
-        floors: dict[tuple[int, bool], Verdict],
-        accuracy: float,
-    ):
-        self.classifier, self.reference, self.floors, self.accuracy = classifier, reference, floors, accuracy
+    classifier: DigitClassifier
+    reference: Gaussian
+    floors: dict[tuple[int, bool], Verdict]
+    accuracy: float
 
     @torch.no_grad()
     def features(self, images: Tensor) -> Tensor:
@@ -153,67 +146,3 @@ def load_judge() -> Judge:
     classifier.load_state_dict(tensors)
     floors = {(verdict["n"], verdict.pop("balanced")): Verdict(**verdict) for verdict in notes["floors"]}
     return Judge(classifier.eval().requires_grad_(False), reference, floors, notes["accuracy"])
-
-
-def train_judge(epochs: int = 10, batch_size: int = 128, lr: float = 4e-3, seed: int = 0) -> DigitClassifier:
-    """The classifier, trained on MNIST's 60,000 training images, each moved by up to two pixels at every visit."""
-    torch.manual_seed(seed)
-    images, labels = datasets.mnist("train")
-    classifier = DigitClassifier()
-    steps = epochs * (len(images) // batch_size)
-    optimizer = torch.optim.AdamW(classifier.parameters(), lr=lr, weight_decay=1e-3)
-    rate = torch.optim.lr_scheduler.OneCycleLR(optimizer, lr, total_steps=steps)
-    for _ in range(epochs):
-        for index in torch.randperm(len(images)).split(batch_size)[: len(images) // batch_size]:
-            loss = F.cross_entropy(classifier(_move(images[index])), labels[index])
-            optimizer.zero_grad()
-            loss.backward()
-            optimizer.step()
-            rate.step()
-    return classifier.eval().requires_grad_(False)
-
-
-def _move(images: Tensor) -> Tensor:
-    """Each image moved by -2..2 pixels across and down; what comes in from outside is black."""
-    padded = F.pad(images[:, 0], (2, 2, 2, 2), value=-1.0)
-    down, across = torch.randint(0, 5, (2, len(images), 1, 1))
-    row, column = torch.arange(28)[None, :, None] + down, torch.arange(28)[None, None, :] + across
-    return padded[torch.arange(len(images))[:, None, None], row, column][:, None]
-
-
-def main() -> None:
-    """Train the judge, measure its floors, and write ``weights/judge.safetensors``: about six minutes of one core."""
-    begin = time.process_time()
-    classifier = train_judge()
-    seconds = time.process_time() - begin
-    images, labels = datasets.mnist("test")
-    judge = Judge(classifier, reference=None, floors={}, accuracy=math.nan)
-    features = judge.features(images)
-    judge.reference = Gaussian.of(features)
-    accuracy = (classifier.decide(features).argmax(1) == labels).float().mean().item()
-
-    images, labels = datasets.mnist("train")
-    features, g = judge.features(images), torch.Generator().manual_seed(0)
-    floors = []
-    for n, balanced in product(FLOORS, (False, True)):
-        verdicts = []
-        for _ in range(DRAWS):
-            draw = torch.randperm(len(images), generator=g)  # MNIST is not stored in random order
-            if balanced:
-                draw = torch.cat([draw[labels[draw] == digit][: n // 10] for digit in range(10)])
-            draw = draw[:n]
-            verdicts.append(asdict(judge.of_features(features[draw], labels[draw])))
-        mean = {name: sum(verdict[name] for verdict in verdicts) / len(verdicts) for name in MEASURED}
-        floors.append({"n": n, "balanced": balanced} | mean)
-        print(floors[-1], flush=True)
-    tensors = classifier.state_dict() | {
-        "reference.mean": judge.reference.mean,
-        "reference.covariance": judge.reference.covariance,
-    }
-    notes = {"kind": "judge", "accuracy": accuracy, "floors": floors, "command": "python -m diffusion_lab.judge"}
-    write_weights(shipped("judge.safetensors"), tensors, notes)
-    print(f"test accuracy {accuracy:.4f}, {seconds:.0f} CPU-seconds of training")
-
-
-if __name__ == "__main__":
-    main()

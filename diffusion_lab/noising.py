@@ -1,23 +1,51 @@
-"""The distributions q that destroy data, and the four ways to say how much was destroyed.
+"""The distributions q that destroy data, and the way back when the clean data are known.
 
-``eps``, ``x_0``, ``v`` and the score all carry the same information once ``x_t`` and ``t`` are known; the converters
-below go from one to another. ``x`` has shape ``(B, *S)``, ``t`` is an int or ``(B,)`` integers.
+``x`` has shape ``(B, *S)``; ``t`` is a time of the path: one number for the whole batch, or a ``(B,)`` tensor.
 """
+
+from collections.abc import Iterator
 
 import torch
 from torch import Tensor
 
 from .checks import check_same_shape
+from .paths import Path
 from .schedule import NoiseSchedule
 
 
-def add_noise(x_0: Tensor, t: int | Tensor, eps: Tensor, schedule: NoiseSchedule) -> Tensor:
-    """Draw from q(x_t | x_0): ``x_t = sqrt(alpha_bar_t) x_0 + sqrt(1 - alpha_bar_t) eps``.
+def mix(c: float | Tensor, x: Tensor, d: float | Tensor, y: Tensor) -> Tensor:
+    """``c x + d y``, in the dtype and on the device of ``x``: the one line of arithmetic that everything here is.
+
+    ``c`` and ``d`` are floats, or ``(B,)`` tensors in float64. They are formed in float64 and cast last, and half
+    precision is added up in float32: otherwise ``1 - alpha_bar_t`` would be 0 for the first steps.
+
+    Raises:
+        ValueError: if there is not one coefficient for each sample; they are made of ``t``, so the message says t.
+    """
+    wide = torch.promote_types(x.dtype, torch.float32)
+    if isinstance(c, Tensor):
+        c, d = per_sample(c, x.to(wide)), per_sample(d, x.to(wide))
+        return (c * x.to(wide) + d * y.to(wide)).to(x.dtype)
+    return torch.add(x.to(wide) * c, y.to(wide), alpha=d).to(x.dtype)
+
+
+def per_sample(values: float | Tensor, x: Tensor, name: str = "t") -> Tensor:
+    """A number, or ``(B,)`` of them, as ``(B, 1, ..., 1)``: to multiply ``x``, on its device and in its dtype."""
+    values = torch.as_tensor(values, dtype=torch.float64)
+    if values.ndim and len(values) != len(x):
+        raise ValueError(f"{name}: expected one for each of the {len(x)} samples, got {len(values)}")
+    # The dtype first: not every device knows float64.
+    return values.to(x.dtype).to(x.device).expand(len(x)).view(-1, *[1] * (x.ndim - 1))
+
+
+def add_noise(x_0: Tensor, t: float | Tensor, eps: Tensor, path: Path) -> Tensor:
+    """Draw from q(x_t | x_0): ``x_t = a x_0 + b eps``, with DDPM ``sqrt(alpha_bar_t) x_0 + sqrt(1 - alpha_bar_t) eps``.
 
     Args:
         x_0: clean data ``(B, *S)``.
-        t: timesteps in ``0..T``; 0 gives ``x_0`` back.
+        t: times in ``0..T``; 0 gives ``x_0`` back.
         eps: standard normal noise ``(B, *S)``.
+        path: a :class:`diffusion_lab.NoiseSchedule`, or another path.
 
     Raises:
         TypeError, ValueError: if shapes differ or ``t`` is not in range.
@@ -25,23 +53,24 @@ def add_noise(x_0: Tensor, t: int | Tensor, eps: Tensor, schedule: NoiseSchedule
     Source: Ho et al. 2020, equation (4).
     """
     check_same_shape(x_0=x_0, eps=eps)
-    alpha_bar = schedule.at(schedule.alpha_bar, t, x_0)
-    return alpha_bar.sqrt() * x_0 + (1 - alpha_bar).sqrt() * eps
+    a, b = path.ab(t)
+    return mix(a, x_0, b, eps)
 
 
 def posterior(
-    x_0: Tensor, x_t: Tensor, t: int | Tensor, schedule: NoiseSchedule, s: int | Tensor | None = None
+    x_0: Tensor, x_t: Tensor, t: float | Tensor, path: Path, s: float | Tensor | None = None
 ) -> tuple[Tensor, Tensor]:
     """Mean and variance of q(x_s | x_t, x_0), the way back when the clean data are known.
 
-    With ``alpha = alpha_bar_t / alpha_bar_s`` and ``beta = 1 - alpha``::
+    With ``alpha = a_t^2 / a_s^2`` and ``beta = b_t^2 - alpha b_s^2``, which for DDPM is ``1 - alpha``::
 
-        mean     = ( sqrt(alpha_bar_s) beta x_0 + sqrt(alpha) (1 - alpha_bar_s) x_t ) / (1 - alpha_bar_t)
-        variance = beta (1 - alpha_bar_s) / (1 - alpha_bar_t)
+        mean     = ( a_s beta x_0 + sqrt(alpha) b_s^2 x_t ) / b_t^2
+        variance = beta b_s^2 / b_t^2
 
     Args:
         x_0, x_t: ``(B, *S)``.
-        t: timesteps in ``1..T``.
+        t: times above 0.
+        path: the path of ``x_t``.
         s: an earlier time, ``0 <= s < t``. Left out it is ``t - 1``, and alpha and beta are the schedule's own.
 
     Returns:
@@ -53,74 +82,25 @@ def posterior(
     Source: Ho et al. 2020, equations (6) and (7); for a longer step back, Song et al. 2021 (DDIM), equation (12).
     """
     check_same_shape(x_0=x_0, x_t=x_t)
-    t = schedule.check_t(t, len(x_t), first=1)
-    s = t - 1 if s is None else schedule.check_t(s, len(x_t), name="s").to(t.device)
-    if (s >= t).any():
+    here, there = path.ab(t), path.ab(t - 1 if s is None else s, "t" if s is None else "s")
+    for name, (_, b) in (("t", here), ("s", there)):
+        per_sample(b, x_t, name)  # is there one for each?
+    of_x_t, of_x_0, variance = posterior_numbers(here, there)
+    return mix(of_x_0, x_0, of_x_t, x_t), per_sample(variance, x_t)
+
+
+def posterior_numbers(here: tuple, there: tuple) -> tuple:
+    """The coefficients of x_t and x_0 in the mean of :func:`posterior`, and its variance; from (a, b) at t and at s.
+
+    Raises:
+        ValueError: if s is not before t.
+    """
+    (a_t, b_t), (a_s, b_s) = here, there
+    if not torch.as_tensor((b_s < b_t) & (a_s >= a_t)).all():
         raise ValueError("s: expected a time before t for every sample, got s >= t")
-    # Float64 until the end: beta is a difference of nearly equal numbers.
-    alpha_bar_t, alpha_bar_s = schedule.alpha_bar[t.cpu()], schedule.alpha_bar[s.cpu()]
-    alpha = alpha_bar_t / alpha_bar_s
-    of_x_0 = alpha_bar_s.sqrt() * (1 - alpha) / (1 - alpha_bar_t)
-    of_x_t = alpha.sqrt() * (1 - alpha_bar_s) / (1 - alpha_bar_t)
-    variance = (1 - alpha) * (1 - alpha_bar_s) / (1 - alpha_bar_t)
-    of_x_0, of_x_t, variance = (
-        table.to(x_t.dtype).to(x_t.device).view(-1, *[1] * (x_t.ndim - 1)) for table in (of_x_0, of_x_t, variance)
-    )
-    return of_x_0 * x_0 + of_x_t * x_t, variance
-
-
-def x0_from_eps(x_t: Tensor, t: int | Tensor, eps: Tensor, schedule: NoiseSchedule) -> Tensor:
-    """``x_0 = (x_t - sqrt(1 - alpha_bar_t) eps) / sqrt(alpha_bar_t)``, for t in ``0..T`` (DDPM, equation (15))."""
-    check_same_shape(x_t=x_t, eps=eps)
-    alpha_bar = schedule.at(schedule.alpha_bar, t, x_t)
-    return (x_t - (1 - alpha_bar).sqrt() * eps) / alpha_bar.sqrt()
-
-
-def eps_from_x0(x_t: Tensor, t: int | Tensor, x_0: Tensor, schedule: NoiseSchedule) -> Tensor:
-    """``eps = (x_t - sqrt(alpha_bar_t) x_0) / sqrt(1 - alpha_bar_t)``, for t in ``1..T``: at 0 there is no noise."""
-    check_same_shape(x_t=x_t, x_0=x_0)
-    alpha_bar = schedule.at(schedule.alpha_bar, t, x_t, first=1)
-    return (x_t - alpha_bar.sqrt() * x_0) / (1 - alpha_bar).sqrt()
-
-
-def velocity(x_0: Tensor, t: int | Tensor, eps: Tensor, schedule: NoiseSchedule) -> Tensor:
-    """``v = sqrt(alpha_bar_t) eps - sqrt(1 - alpha_bar_t) x_0``, what a v-predicting network is trained on.
-
-    Source: Salimans & Ho 2022, "Progressive Distillation", section 4.
-    """
-    check_same_shape(x_0=x_0, eps=eps)
-    alpha_bar = schedule.at(schedule.alpha_bar, t, x_0)
-    return alpha_bar.sqrt() * eps - (1 - alpha_bar).sqrt() * x_0
-
-
-def eps_from_v(x_t: Tensor, t: int | Tensor, v: Tensor, schedule: NoiseSchedule) -> Tensor:
-    """``eps = sqrt(alpha_bar_t) v + sqrt(1 - alpha_bar_t) x_t``, for t in ``0..T`` (Salimans & Ho 2022, appendix D)."""
-    check_same_shape(x_t=x_t, v=v)
-    alpha_bar = schedule.at(schedule.alpha_bar, t, x_t)
-    return alpha_bar.sqrt() * v + (1 - alpha_bar).sqrt() * x_t
-
-
-def v_from_eps(x_t: Tensor, t: int | Tensor, eps: Tensor, schedule: NoiseSchedule) -> Tensor:
-    """``v = (eps - sqrt(1 - alpha_bar_t) x_t) / sqrt(alpha_bar_t)``, t in ``0..T``: inverts :func:`eps_from_v`."""
-    check_same_shape(x_t=x_t, eps=eps)
-    alpha_bar = schedule.at(schedule.alpha_bar, t, x_t)
-    return (eps - (1 - alpha_bar).sqrt() * x_t) / alpha_bar.sqrt()
-
-
-def score_from_eps(x_t: Tensor, t: int | Tensor, eps: Tensor, schedule: NoiseSchedule) -> Tensor:
-    """The gradient of log q(x_t): ``score = -eps / sqrt(1 - alpha_bar_t)``, for t in ``1..T``.
-
-    True of the best denoiser's eps; for a trained one, the estimate of it. Source: Song et al. 2021 ("Score-Based
-    Generative Modeling through SDEs"), and Vincent 2011.
-    """
-    check_same_shape(x_t=x_t, eps=eps)
-    return -eps / (1 - schedule.at(schedule.alpha_bar, t, x_t, first=1)).sqrt()
-
-
-def eps_from_score(x_t: Tensor, t: int | Tensor, score: Tensor, schedule: NoiseSchedule) -> Tensor:
-    """``eps = -sqrt(1 - alpha_bar_t) score``, for t in ``1..T``: the inverse of :func:`score_from_eps`."""
-    check_same_shape(x_t=x_t, score=score)
-    return -(1 - schedule.at(schedule.alpha_bar, t, x_t, first=1)).sqrt() * score
+    root = a_t / a_s  # sqrt(alpha)
+    beta = b_t**2 - (root * b_s) ** 2
+    return root * b_s**2 / b_t**2, a_s * beta / b_t**2, beta * b_s**2 / b_t**2
 
 
 def randn_like(x: Tensor, generator: torch.Generator | None = None) -> Tensor:
@@ -129,7 +109,7 @@ def randn_like(x: Tensor, generator: torch.Generator | None = None) -> Tensor:
     return torch.randn(x.shape, generator=generator, dtype=x.dtype, device=device).to(x.device)
 
 
-def forward_chain(x_0: Tensor, schedule: NoiseSchedule, generator: torch.Generator | None = None):
+def forward_chain(x_0: Tensor, schedule: NoiseSchedule, generator: torch.Generator | None = None) -> Iterator[Tensor]:
     """Walk the chain one step at a time: yields ``x_0, x_1, ..., x_T``.
 
     ``x_t = sqrt(1 - beta_t) x_{t-1} + sqrt(beta_t) eps``, fresh noise at every step (Ho et al. 2020, equation (2)).
@@ -137,8 +117,6 @@ def forward_chain(x_0: Tensor, schedule: NoiseSchedule, generator: torch.Generat
     check_same_shape(x_0=x_0)
     x_t = x_0
     yield x_t
-    for t in range(1, schedule.T + 1):
-        eps = randn_like(x_0, generator)
-        beta = schedule.beta[t].item()
-        x_t = (1 - beta) ** 0.5 * x_t + beta**0.5 * eps
+    for beta in schedule.beta[1:].tolist():
+        x_t = mix((1 - beta) ** 0.5, x_t, beta**0.5, randn_like(x_0, generator))
         yield x_t

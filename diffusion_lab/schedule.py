@@ -1,7 +1,8 @@
-"""How much noise at which step: the table of betas and everything that follows from it.
+"""DDPM's path from data to noise: the table of betas and everything that follows from it.
 
 Time runs from ``t = 0`` (clean data) to ``t = T`` (noise), and every table has ``T + 1`` entries, so ``alpha_bar[t]``
-in the code is the alpha-bar with index t on the page.
+in the code is the alpha-bar with index t on the page. The other paths are in :mod:`.paths`; what each of them can do is
+written there.
 """
 
 import math
@@ -11,7 +12,7 @@ from functools import cached_property
 import torch
 from torch import Tensor
 
-from .checks import check_number, check_whole, describe, is_integers
+from .checks import check_number, check_times, check_whole
 
 
 @dataclass(frozen=True, eq=False)
@@ -101,6 +102,12 @@ class NoiseSchedule:
         alpha_bar = torch.cat([torch.ones(1, dtype=torch.float64), root**2])
         return NoiseSchedule.from_betas(1 - alpha_bar[1:] / alpha_bar[:-1])
 
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, NoiseSchedule) and torch.equal(self.beta, other.beta)
+
+    def __hash__(self) -> int:
+        return hash((self.T, self.signal_left))
+
     @property
     def T(self) -> int:
         """The last timestep, and the number of steps."""
@@ -139,35 +146,41 @@ class NoiseSchedule:
         """
         return self.alpha_bar[-1].item()
 
-    def check_t(self, t: int | Tensor, batch: int, first: int = 0, name: str = "t") -> Tensor:
-        """``t`` as a ``(batch,)`` integer tensor, after checking that every entry lies in ``first..T``.
+    def ab(self, t: int | Tensor, name: str = "t") -> tuple:
+        """``a = sqrt(alpha_bar_t)`` and ``b = sqrt(1 - alpha_bar_t)``, so that ``x_t = a x_0 + b eps``.
 
-        A single int stands for the whole batch. An index below zero would wrap around silently in PyTorch, and a
-        float would be cut down to an int, so both are errors here.
+        Args:
+            t: a whole number in ``0..T``, which gives two floats; or ``(B,)`` integers, which give two ``(B,)``
+                tensors, in float64 and on the CPU.
 
         Raises:
-            TypeError: if ``t`` is neither an int nor an integer tensor; the message calls it ``name``.
-            ValueError: if its shape is not ``(batch,)`` or an entry is outside ``first..T``.
+            TypeError, ValueError: calling it ``name``; an index below zero would wrap around silently in PyTorch, and a
+                float would be cut down to an int, so both are errors here.
         """
-        if isinstance(t, int) and not isinstance(t, bool):
-            return torch.full((batch,), check_whole(name, t, first, self.T))
-        if not is_integers(t):
-            raise TypeError(f"{name}: expected an int or a tensor of ({batch},) integers, got {describe(t)}")
-        if t.shape != (batch,):
-            raise ValueError(f"{name}: expected one for each of the {batch} samples, got shape {tuple(t.shape)}")
-        t = t.long()
-        if batch and not (first <= t.min() and t.max() <= self.T):
-            raise ValueError(f"{name}: expected whole numbers in {first}..{self.T}, got {t.min()}..{t.max()}")
-        return t
+        t = check_times(name, t, self.T, whole=True)
+        a, b = self._ab[:, t]
+        return (a, b) if isinstance(t, Tensor) else (a.item(), b.item())
 
-    def at(self, table: Tensor, t: int | Tensor, x: Tensor, first: int = 0) -> Tensor:
-        """``table[t]`` as ``(B, 1, ..., 1)``, to multiply ``x`` of shape ``(B, *S)``: on its device, in its dtype.
+    @cached_property
+    def _ab(self) -> Tensor:
+        return torch.stack([self.alpha_bar, 1 - self.alpha_bar]).sqrt()
 
-        For one int ``t`` it is ``(1, 1, ..., 1)``, which does the same and spares a sampler the check of B equal times.
+    def times(self, steps: int | None = None) -> list[int]:
+        """The times a sampler visits: ``T, ..., 0``, of length ``steps + 1``; ``T - k T/steps``, rounded.
+
+        Raises:
+            ValueError: if ``steps`` is not in ``1..T``; left out, it is T.
+
+        Source: Lin et al. 2024, "Common Diffusion Noise Schedules and Sample Steps are Flawed", table 2, "trailing".
         """
-        if isinstance(t, int) and not isinstance(t, bool):
-            values = table[check_whole("t", t, first, self.T)]
-        else:
-            values = table[self.check_t(t, len(x), first).to(table.device)]
-        # The dtype first: not every device knows float64.
-        return values.to(x.dtype).to(x.device).view(-1, *[1] * (x.ndim - 1))
+        steps = self.T if steps is None else check_whole("steps", steps, 1, self.T)
+        return [round(self.T * k / steps) for k in range(steps, -1, -1)]
+
+    def spread(self, u: Tensor) -> Tensor:
+        """Numbers in [0, 1) to times ``1..T``, each of which gets an equal share."""
+        return (u * self.T).long().clamp(max=self.T - 1) + 1
+
+    def time_at(self, sigma: Tensor) -> Tensor:
+        """The first time in ``1..T`` at which ``b / a`` is at least ``sigma``; T where none is."""
+        a, b = self._ab
+        return torch.searchsorted((b / a)[1:], sigma.double().cpu()).clamp(max=self.T - 1) + 1

@@ -1,99 +1,104 @@
-"""Training: draw a time, add noise, ask the network what was added, and move its weights a little."""
+"""Training: draw a time, add noise, ask the network what was added, and move its weights a little.
 
-import copy
+:func:`training_steps` is the loop, one step at a time; :func:`train` runs it to its end. With the public parts
+(:func:`diffusion_lab.denoising_loss`, the draws, the networks) a reader can write it anew in a dozen lines.
+"""
+
+import time
+from collections import deque
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from pathlib import Path
-from typing import Literal
+from pathlib import Path as File
 
 import torch
-import torch.distributed as dist
 from torch import Tensor, nn
-from torch.nn.parallel import DistributedDataParallel
+from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 from torch.utils.data import DataLoader
 from tqdm.auto import tqdm
 
-from .batches import Timesteps, batches, check_data, describe_data, draw_timesteps, drop_labels
-from .checkpoints import CheckpointError, load_checkpoint, save_checkpoint
+from . import engine
 from .checks import check_number, check_whole
-from .denoiser import Denoiser, Target, Weighting, loss_weight, training_target
-from .noising import add_noise
-from .schedule import NoiseSchedule
-
-
-class TrainingError(RuntimeError):
-    """Training cannot go on; the message says why and what to try."""
+from .denoiser import Denoiser
+from .draws import Draw, stratified
+from .guidance import not_told
+from .paths import Path
+from .targets import denoising_loss
 
 
 @dataclass
 class Run:
-    """What training leaves behind.
+    """What training leaves behind, and what :func:`training_steps` gives after every step.
 
-    ``denoiser`` returns eps, with averaged weights, in evaluation mode; ``losses`` has one number a step; ``network``
-    is the network that was passed in, with the weights of the last step.
+    ``denoiser`` returns eps, with averaged weights, in evaluation mode; ``network`` is the network that was passed in,
+    with the weights of the last step; ``progress`` has the losses, one number a step, and what the steps took, those
+    before an interruption included: ``seconds`` and ``process_seconds``.
     """
 
     denoiser: Denoiser
     network: nn.Module
-    losses: list[float] = field(repr=False)
+    progress: dict = field(default_factory=lambda: {"losses": [], "seconds": 0.0, "process_seconds": 0.0}, repr=False)
+
+    @property
+    def losses(self) -> list[float]:
+        return self.progress["losses"]
 
 
-def train(
+def training_steps(
     network: nn.Module,
     data: Tensor | DataLoader,
-    schedule: NoiseSchedule,
+    path: Path,
     *,
     steps: int,
-    labels: Tensor | None = None,
-    label_dropout: float = 0.1,
-    target: Target = "eps",
-    weighting: Weighting = "simple",
-    timesteps: Timesteps = "antithetic",
-    batch_size: int = 128,
-    lr: float = 1e-3,
+    batch_size: int = 64,
+    target: str = "v",
+    weight: Callable[[Tensor], Tensor] | None = None,
+    draw: Draw = stratified,
+    lr: float = 3e-3,
+    optimizer: torch.optim.Optimizer | None = None,
     average: float = 0.999,
     clip_gradient: float = 1.0,
+    condition_dropout: float = 0.1,
     seed: int = 0,
-    precision: Literal["float32", "bfloat16"] = "float32",
-    compile: bool = False,
-    checkpoint: str | Path | None = None,
+    precision: torch.dtype = torch.float32,
+    checkpoint: str | File | None = None,
     checkpoint_every: int = 500,
-    progress: bool = True,
-) -> Run:
-    """Minimise the mean of ``weight(t) (network(x_t, t) - target)^2`` over data, times and noise.
+    **conditions: Tensor,
+) -> Iterator[Run]:
+    """Minimise the mean of :func:`diffusion_lab.denoising_loss` over data, times and noise; yields after every step.
 
-    Adam with a one-cycle learning rate; gradients clipped; weights averaged over the last steps. All randomness of a
-    step comes from ``(seed, step)``, so two runs on one machine are equal bit for bit, and a run that is killed and
-    started again with the same ``checkpoint`` ends with the weights of one that was not.
+    All randomness of a step comes from ``(seed, step)``, so two runs on one machine are equal bit for bit, and a run
+    that is killed and started again with the same ``checkpoint`` ends with the weights of one that was not.
 
-    Inside a process group of ``torch.distributed`` (``torchrun`` starts one) each of its W processes calls ``train``
-    with the same arguments and takes every W-th sample of each batch, so that together they do what one process does.
+    Inside a process group of ``torch.distributed`` (``torchrun`` starts one) each of its W processes calls this with
+    the same arguments and takes every W-th sample of each batch, so that together they do what one process does. For
+    ``torch.compile``, call ``network.compile()`` first.
 
     Args:
-        network: called as ``network(x_t, t)``, or ``network(x_t, t, labels)``; trained in place, where it lives.
-        data: ``(N, *S)`` floats, or a DataLoader of such batches or of ``(batch, labels)`` pairs.
-        schedule: how much noise at which step.
+        network: called as ``network(x_t, t, **conditions)``; trained in place, where it lives.
+        data: ``(N, *S)`` floats; or a DataLoader of such batches, of ``(batch, labels)`` pairs, or of ``(batch, dict of
+            conditions)`` pairs.
+        path: how much signal and noise at which time: a :class:`diffusion_lab.NoiseSchedule`, or another path.
         steps: how many batches.
-        labels: ``(N,)`` integers that go with a data tensor.
-        label_dropout: the share of labels replaced by -1, "not told", so that one network learns both ways.
-        target: what the network predicts: ``"eps"``, ``"v"`` or ``"x_0"``.
-        weighting: of the loss over time, see :func:`diffusion_lab.loss_weight`: ``"simple"`` or ``"min-snr"``.
-        timesteps: ``"uniform"`` over ``1..T``; ``"antithetic"``, in pairs ``t, T + 1 - t``; ``"stratified"``, one from
-            each of B equal slices of ``1..T``. The last two spread a batch more evenly over time.
         batch_size: samples a step, for a data tensor.
-        lr: the highest learning rate of the cycle.
+        target: what the network predicts: ``"eps"``, ``"v"``, ``"x_0"``, ... (:data:`diffusion_lab.TARGETS`).
+        weight: of errors in x_0 by the signal-to-noise ratio, such as :func:`diffusion_lab.min_snr`.
+        draw: where t is drawn: :func:`diffusion_lab.stratified`, ``uniform``, ``logit_normal()``, or your own.
+        lr: the highest learning rate of Adam's one cycle.
+        optimizer: of the network's parameters, in place of Adam; its rate is then yours to change between steps.
         average: each step the averaged weights keep this share of themselves (less in the first steps).
         clip_gradient: the largest allowed norm of the gradient.
+        condition_dropout: the share of samples whose conditions are replaced by what the network says means "not told",
+            so that it learns both ways.
         seed: for the order of the data, the times, the noise, and dropout in the network.
-        precision: of the network's arithmetic; its weights are float32 either way. ``"bfloat16"`` pays where the
+        precision: of the network's arithmetic; its weights are float32 either way. ``torch.bfloat16`` pays where the
             machine computes in it: GPUs since 2020, CPUs with AVX512-BF16 or AMX. On others it is slower.
-        compile: pass the network through ``torch.compile``, which needs a C++ compiler: a minute or so first, faster
-            steps then.
-        checkpoint: a file; if it exists, training resumes from it. Written whole or not at all.
+        checkpoint: a file; if it exists, training resumes from it. Written whole or not at all; also where the caller
+            stops early and closes the iterator.
         checkpoint_every: steps between checkpoints; one is always written at the end.
-        progress: whether to show a progress bar.
+        conditions: what goes with the data, by name, such as ``labels=``; each ``(N, ...)``.
 
-    Returns:
-        A :class:`Run`.
+    Yields:
+        The same :class:`Run`, after each step; the last time with everything done.
 
     Raises:
         TypeError, ValueError: naming the argument that is off; NaN in the data, an empty data set, and a batch that
@@ -103,103 +108,104 @@ def train(
 
     Source: Ho et al. 2020, algorithm 1; one-cycle: Smith & Topin 2018.
     """
-    check_whole("steps", steps)
-    check_whole("batch_size", batch_size)
+    for name, number in (("steps", steps), ("batch_size", batch_size), ("checkpoint_every", checkpoint_every)):
+        check_whole(name, number)
     check_whole("seed", seed, 0, 2**31)
-    check_whole("checkpoint_every", checkpoint_every)
-    check_number("label_dropout", label_dropout, 0, 1)
-    check_number("average", average, 0, 1)
-    check_number("lr", lr, 0, ends="()")
-    check_number("clip_gradient", clip_gradient, 0, ends="()")
-    if timesteps not in ("antithetic", "stratified", "uniform"):
-        raise ValueError(f'timesteps: expected "antithetic", "stratified" or "uniform", got {timesteps!r}')
-    if weighting not in ("simple", "min-snr"):
-        raise ValueError(f'weighting: expected "simple" or "min-snr", got {weighting!r}')
-    if precision not in ("float32", "bfloat16"):
-        raise ValueError(f'precision: expected "float32" or "bfloat16", got {precision!r}')
-    check_data(data, labels)
-    rank, processes = (dist.get_rank(), dist.get_world_size()) if dist.is_initialized() else (0, 1)
-    replica = network if processes == 1 else DistributedDataParallel(network)  # averages gradients over processes
-    averaged = copy.deepcopy(network).eval().requires_grad_(False)
-    denoiser = Denoiser(averaged, schedule, target)  # made first: it checks the target
-    optimizer = torch.optim.Adam(network.parameters(), lr=lr, betas=(0.9, 0.99), fused=True)
-    rate = torch.optim.lr_scheduler.OneCycleLR(optimizer, lr, total_steps=steps, cycle_momentum=False)
-    losses: list[float] = []
-    parts = {"network": network, "averaged": averaged, "optimizer": optimizer, "rate": rate}
+    for name, number in (("condition_dropout", condition_dropout), ("average", average)):
+        check_number(name, number, 0, 1)
+    for name, number in (("lr", lr), ("clip_gradient", clip_gradient)):
+        check_number(name, number, 0, ends="()")
+    for name, function in (("draw", draw), ("weight", weight)):
+        if not callable(function or draw):
+            raise TypeError(f"{name}: expected a function, got {function!r}")
+    if precision not in (torch.float32, torch.bfloat16):
+        raise ValueError(f"precision: expected torch.float32 or torch.bfloat16, got {precision!r}")
+    engine.check_data(data, conditions, network)
+    nothing = getattr(network, "nothing", {}) if condition_dropout else {}
+
+    def ema(mean: list[Tensor], new: list[Tensor], n: Tensor) -> None:
+        get_ema_multi_avg_fn(min(average, (1 + n.item()) / (10 + n.item())))(mean, new, n)
+
+    averaged = AveragedModel(network, multi_avg_fn=ema).requires_grad_(False).eval()
+    run = Run(Denoiser(averaged.module, path, target).eval(), network)
+    parts = {"network": network, "averaged": averaged}
+    if optimizer is None:
+        optimizer = torch.optim.Adam(network.parameters(), lr=lr, betas=(0.9, 0.99), fused=True)
+        parts["rate"] = torch.optim.lr_scheduler.OneCycleLR(optimizer, lr, total_steps=steps, cycle_momentum=False)
     recipe = {
-        "steps": steps, "target": target, "weighting": weighting, "timesteps": timesteps, "lr": lr, "average": average,
-        "seed": seed, "precision": precision, "clip_gradient": clip_gradient, "label_dropout": label_dropout,
-        "beta": schedule.beta, "data": describe_data(data, labels, batch_size),
+        "steps": steps, "target": target, "lr": lr, "average": average, "seed": seed, "precision": str(precision),
+        "clip_gradient": clip_gradient, "condition_dropout": condition_dropout, "optimizer": type(optimizer).__name__,
+        "data": engine.describe_data(data, conditions, batch_size),
+        # Functions have no equality that outlives the process; what they say has.
+        "path": torch.stack(path.ab(path.spread(torch.linspace(0, 0.99, 100)))).tolist(),
+        "draw": draw(8, path, torch.Generator().manual_seed(0)).tolist(),
+        "weight": weight and weight(torch.tensor([0.1, 1, 10])).tolist(),
     }  # fmt: skip
-    if checkpoint is not None:
-        losses += load_checkpoint(Path(checkpoint), parts, recipe)
-        done = [len(losses)] * processes
-        if processes > 1:
-            dist.all_gather_object(done, len(losses))
-        if len(set(done)) > 1:
-            raise CheckpointError(
-                f"checkpoint: the processes are at different steps, {done}; do they share {checkpoint}?"
-            )
+    keeper = engine.Keeper(checkpoint, run.progress, parts | {"optimizer": optimizer}, recipe)
 
-    if compile:
-        replica = torch.compile(replica)
-    device = next(network.parameters()).device
-    network.train()
-    cuda = [device] if device.type == "cuda" else []
-    with torch.random.fork_rng(devices=cuda), _progress_bar(steps, len(losses), progress and rank == 0) as bar:
-        feed = batches(data, labels, batch_size, seed, first_step=len(losses))
-        for step in range(len(losses), steps):
-            x_0, y = next(feed)  # also seeds what is drawn below
-            if len(x_0) % processes:
-                raise ValueError(f"batch_size: expected a multiple of the {processes} processes, got {len(x_0)}")
-            x_0 = x_0.to(device)
-            t = draw_timesteps(len(x_0), schedule.T, timesteps).to(device)
-            eps = torch.randn_like(x_0)
-            conditions = () if y is None else (drop_labels(y, label_dropout).to(device),)
-            x_0, t, eps, *conditions = (each[rank::processes] for each in (x_0, t, eps, *conditions))
-            with torch.autocast(device.type, torch.bfloat16, enabled=precision == "bfloat16"):
-                out = replica(add_noise(x_0, t, eps, schedule), t, *conditions)
-            if out.shape != x_0.shape:
-                raise ValueError(f"network: expected an output of shape {tuple(x_0.shape)}, got {tuple(out.shape)}")
-            error = out.float() - training_target(target, x_0, t, eps, schedule)
-            loss = (loss_weight(weighting, target, t, x_0, schedule) * error.square()).mean()
-            optimizer.zero_grad()
-            loss.backward()
-            norm = nn.utils.clip_grad_norm_(network.parameters(), clip_gradient)
-            if processes > 1:
-                loss = loss.detach()
-                dist.all_reduce(loss)
-                loss /= processes
-            losses.append(loss.item())
-            if not torch.isfinite(loss) or not torch.isfinite(norm):  # before the weights are touched
-                raise TrainingError(
-                    f"at step {step + 1} of {steps} the loss is {losses[-1]} and its gradient has norm {norm.item()}. "
-                    f"Try a smaller lr (it is {lr}), a smaller clip_gradient (it is {clip_gradient}), or data scaled "
-                    "to about [-1, 1] or variance 1."
-                )
-            optimizer.step()
-            rate.step()
-            _update_average(averaged, network, min(average, (1 + step) / (10 + step)))
-            bar.update()
-            if step % 50 == 0:
-                bar.set_postfix(loss=f"{sum(losses[-50:]) / len(losses[-50:]):.4f}", refresh=False)
-            last = step + 1 == steps
-            if checkpoint is not None and rank == 0 and ((step + 1) % checkpoint_every == 0 or last):
-                save_checkpoint(Path(checkpoint), parts, recipe, losses)
-    return Run(denoiser, network, losses)
+    def loop() -> Iterator[Run]:
+        replica, device = engine.replicate(network), next(network.parameters()).device
+        feed, done = engine.batches(data, conditions, batch_size, network), len(run.losses)
+        network.train()
+        if done == steps:
+            yield run
+        # Resumed in the middle of an epoch, the batches are wound forward from the epoch's start.
+        for step in range(done - done % engine.batches_per_epoch(data, batch_size), steps):
+            begin = time.time(), time.process_time()
+            with engine.seeded(seed, step, device):
+                x_0, told = next(feed)
+                if step < done:
+                    continue
+                t = draw(len(x_0), path, None)
+                dropped = torch.rand(len(x_0)) < condition_dropout
+                eps = torch.randn_like(x_0)
+                if condition_dropout:
+                    told = {name: drop(name, each, dropped, nothing) for name, each in told.items()}
+                t, x_0, eps = engine.own_share(t), *(engine.own_share(each).to(device) for each in (x_0, eps))
+                told = {name: engine.own_share(each).to(device) for name, each in told.items()}
+                with torch.autocast(device.type, precision, enabled=precision != torch.float32):
+                    loss = denoising_loss(replica, x_0, t, eps, path, target=target, weight=weight, **told).mean()
+                where = f"at step {step + 1} of {steps}"
+                run.losses.append(engine.descend(loss, optimizer, clip_gradient, where))
+            if "rate" in parts:
+                parts["rate"].step()
+            averaged.update_parameters(network)
+            run.progress["seconds"] += time.time() - begin[0]
+            run.progress["process_seconds"] += time.process_time() - begin[1]
+            if (step + 1) % checkpoint_every == 0 or step + 1 == steps:
+                keeper.save()
+            try:
+                yield run
+            except GeneratorExit:
+                keeper.save()
+                raise
+
+    return loop()
 
 
-def _progress_bar(steps: int, done: int, show: bool) -> tqdm:
+def drop(name: str, condition: Tensor, dropped: Tensor, nothing: dict) -> Tensor:
+    """``condition``, replaced by ``nothing[name]`` in the samples that are ``dropped``, ``(B,)`` booleans."""
+    if name not in nothing:
+        raise ValueError(f"condition_dropout: expected 0, since the network's `nothing` does not name {name}")
+    dropped = dropped.to(condition.device).view(-1, *[1] * (condition.ndim - 1))
+    return torch.where(dropped, not_told(condition, nothing[name]), condition)
+
+
+def train(network: nn.Module, data: Tensor | DataLoader, path: Path, *, progress: bool = True, **options) -> Run:
+    """:func:`training_steps`, run to its end, with a bar unless ``progress`` is false. Options are the same."""
+    walk = training_steps(network, data, path, **options)
+    return deque(progress_bar(walk, options["steps"]) if progress else walk, maxlen=1)[0]
+
+
+def progress_bar(walk: Iterator[Run], steps: int) -> Iterator[Run]:
+    """The same runs, with a bar on the screen of the first process."""
     # Drawn a hundred times in all, however long it takes: a notebook that is run by a program, and not watched, keeps
     # every drawing of a cell in a queue of 1,000 messages, and what does not fit is lost, the end of the cell included.
     # (Without maxinterval, tqdm gives up miniters for good after ten seconds without a drawing.)
-    hundredth = max(1, steps // 100)
-    return tqdm(total=steps, initial=done, miniters=hundredth, maxinterval=float("inf"), disable=not show)
-
-
-@torch.no_grad()
-def _update_average(averaged: nn.Module, network: nn.Module, keep: float) -> None:
-    """``averaged = keep averaged + (1 - keep) network``, for every parameter; buffers are copied."""
-    torch._foreach_lerp_(list(averaged.parameters()), list(network.parameters()), 1 - keep)
-    for mean, new in zip(averaged.buffers(), network.buffers(), strict=True):
-        mean.copy_(new)
+    hundredth, first = max(1, steps // 100), engine.processes()[0] == 0
+    with tqdm(total=steps, miniters=hundredth, maxinterval=float("inf"), disable=not first) as bar:
+        for run in walk:
+            bar.update(len(run.losses) - bar.n)
+            if len(run.losses) % 50 == 1:
+                bar.set_postfix(loss=f"{sum(run.losses[-50:]) / len(run.losses[-50:]):.4f}", refresh=False)
+            yield run

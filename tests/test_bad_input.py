@@ -14,37 +14,42 @@ T, B = 20, 3
 SCHEDULE = NoiseSchedule.cosine(T)
 MIXTURE = ExactDenoiser.mixture([[0.0, 1.0], [2.0, 0.0]], [0.5, 0.1], [1.0, 2.0], SCHEDULE)
 
-# Each with two tensors of one shape, by the names of its arguments.
+PAIRS = [("eps", "v"), ("v", "eps"), ("x_0", "v"), ("eps", "score"), ("score", "eps"), ("flow", "edm")]
+# Each with two tensors of one shape, by the names of its arguments, and what it is told besides.
 TWO_TENSORS = {
-    lab.add_noise: ("x_0", "eps"),
-    lab.velocity: ("x_0", "eps"),
-    lab.x0_from_eps: ("x_t", "eps"),
-    lab.eps_from_x0: ("x_t", "x_0"),
-    lab.eps_from_v: ("x_t", "v"),
-    lab.v_from_eps: ("x_t", "eps"),
-    lab.score_from_eps: ("x_t", "eps"),
-    lab.eps_from_score: ("x_t", "score"),
-    lab.posterior: ("x_0", "x_t"),
+    "add_noise": (lab.add_noise, "x_0", "eps", {}),
+    "x0_from_eps": (lab.x0_from_eps, "x_t", "eps", {}),
+    "eps_from_x0": (lab.eps_from_x0, "x_t", "x_0", {}),
+    "posterior": (lab.posterior, "x_0", "x_t", {}),
+    **{f"training_target {target}": (lab.training_target, "x_0", "eps", {"target": target}) for target in lab.TARGETS},
+    **{
+        f"convert {source} to {target}": (lab.convert, "x_t", "out", {"source": source, "target": target})
+        for source, target in PAIRS
+    },
 }
-FROM_ONE = {lab.eps_from_x0, lab.score_from_eps, lab.eps_from_score, lab.posterior}  # no t = 0 there
 CLEAN = torch.ones(B, 2)
 
 
-def call(function, first, second, t=1):
-    names = TWO_TENSORS[function]
-    return function(**{names[0]: first, names[1]: second}, t=t, schedule=SCHEDULE)
+def call(name, first, second, t=1):
+    function, *names, options = TWO_TENSORS[name]
+    return function(**dict(zip(names, (first, second), strict=True)), t=t, path=SCHEDULE, **options)
 
 
-ASK_FOR_T = {function.__name__: lambda t, f=function: call(f, CLEAN, CLEAN, t) for function in TWO_TENSORS} | {
+ASK_FOR_T = {name: lambda t, name=name: call(name, CLEAN, CLEAN, t) for name in TWO_TENSORS} | {
     "ExactDenoiser": lambda t: MIXTURE(CLEAN, t),
+    "ExactDenoiser.x_0": lambda t: MIXTURE.x_0(CLEAN, t),
     "ExactDenoiser.score": lambda t: MIXTURE.score(CLEAN, t),
     "ExactDenoiser.log_prob": lambda t: MIXTURE.log_prob(CLEAN, t),
     **{
         f"Denoiser of {target}": lambda t, target=target: lab.Denoiser(lab.MLP(2, 8, 1), SCHEDULE, target)(CLEAN, t)
-        for target in ("eps", "v", "x_0")
+        for target in lab.TARGETS
     },
+    "Denoiser.x_0": lambda t: lab.Denoiser(lab.MLP(2, 8, 1), SCHEDULE, "v").x_0(CLEAN, t),
 }
-ZERO_IS_WRONG = {function.__name__ for function in FROM_ONE} | {"ExactDenoiser", *(k for k in ASK_FOR_T if "of " in k)}
+# Where there is no noise, nobody can say which there was, and a network is not asked.
+ZERO_IS_WRONG = {"eps_from_x0", "posterior", "convert x_0 to v", "ExactDenoiser"} | {
+    name for name in ASK_FOR_T if "score" in name.split() or name.startswith("Denoiser")
+}
 
 out_of_range = st.one_of(st.integers(max_value=-1), st.integers(min_value=T + 1))
 
@@ -87,8 +92,9 @@ def test_t_may_be_zero_only_where_that_means_something(function):
 
 @given(st.one_of(bad_t().filter(lambda s: s is not None), st.integers(5, T)))
 def test_posterior_goes_back_in_time(s):
-    with refused("s"):
-        lab.posterior(CLEAN, CLEAN, 5, SCHEDULE, s)
+    for t in (5, torch.full((B,), 5)):
+        with refused("s"):
+            lab.posterior(CLEAN, CLEAN, t, SCHEDULE, s)
 
 
 shapes = st.lists(st.integers(1, 4), min_size=1, max_size=4)
@@ -99,7 +105,7 @@ shapes = st.lists(st.integers(1, 4), min_size=1, max_size=4)
 def test_nothing_broadcasts_by_accident(function, one, other):
     if one == other:
         return
-    with refused(TWO_TENSORS[function][1]):
+    with refused(TWO_TENSORS[function][2]):
         call(function, torch.ones(one), torch.ones(other))
 
 
@@ -108,7 +114,7 @@ def test_nothing_broadcasts_by_accident(function, one, other):
 @given(st.one_of(st.none(), st.floats(), st.lists(st.floats()), st.sampled_from(["int", "bool", "scalar"])))
 def test_only_floating_point_batches_are_taken(function, place, x):
     x = {"int": CLEAN.long(), "bool": CLEAN.bool(), "scalar": torch.tensor(1.0)}.get(x, x) if isinstance(x, str) else x
-    with refused(TWO_TENSORS[function][place]):
+    with refused(TWO_TENSORS[function][1 + place]):
         call(function, *((x, CLEAN) if place == 0 else (CLEAN, x)))
 
 
@@ -125,7 +131,7 @@ def test_a_beta_outside_0_and_1_is_found_wherever_it_stands(betas, data):
     t = data.draw(st.integers(0, len(betas) - 1))
     betas[t] = data.draw(bad_beta)
     for make in (NoiseSchedule.from_betas, lambda betas: NoiseSchedule([0.0, *betas])):
-        with pytest.raises(ValueError, match=rf"^beta: expected values strictly between 0 and 1; got beta\[{t + 1}\]"):
+        with pytest.raises(ValueError, match=rf"^beta: .*beta\[{t + 1}\]"):
             make(betas)
 
 
@@ -149,7 +155,7 @@ def test_the_offset_of_cosine_is_at_least_0(offset):
 
 @given(not_positive)
 def test_T_is_a_whole_number_of_at_least_1(bad):
-    for make in (NoiseSchedule.linear, NoiseSchedule.scaled_linear, NoiseSchedule.cosine, lab.timesteps):
+    for make in (NoiseSchedule.linear, NoiseSchedule.scaled_linear, NoiseSchedule.cosine):
         with refused("T"):
             make(bad)
     with refused("T"):
@@ -199,6 +205,6 @@ def test_an_empty_set_has_no_denoiser():
 
 @given(st.lists(st.integers(1, 4), min_size=1, max_size=3).filter(lambda s: s[1:] != [2]))
 def test_the_exact_denoiser_takes_points_like_its_means(shape):
-    for function in (MIXTURE, MIXTURE.score, MIXTURE.log_prob):
+    for function in (MIXTURE, MIXTURE.x_0, MIXTURE.score, MIXTURE.log_prob):
         with refused("x_t"):
             function(torch.ones(shape), 1)

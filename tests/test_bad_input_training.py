@@ -10,7 +10,7 @@ from PIL import Image
 from torch.utils.data import DataLoader, IterableDataset
 
 import diffusion_lab as lab
-from diffusion_lab import MLP, NoiseSchedule, UNet, datasets, ddpm, energy_distance, figures, sample, train
+from diffusion_lab import MLP, NoiseSchedule, UNet, datasets, ddpm, energy_distance, figures, train
 
 SCHEDULE = NoiseSchedule.cosine(20)
 DATA, NETWORK = torch.zeros(8, 2), MLP(2, 8, 1)
@@ -20,11 +20,8 @@ UNET = UNet(1, 8, 1, num_classes=3)
 @pytest.mark.parametrize("bad", ["", "DDPM", None, 3])
 def test_choices_are_named(bad):
     for name, call in {
-        "variance": lambda: ddpm(NETWORK, (2, 2), SCHEDULE, variance=bad),
-        "method": lambda: sample(NETWORK, (2, 2), SCHEDULE, method=bad),
+        "variance": lambda: ddpm(bad),
         "target": lambda: train(NETWORK, DATA, SCHEDULE, steps=1, target=bad),
-        "weighting": lambda: train(NETWORK, DATA, SCHEDULE, steps=1, weighting=bad),
-        "timesteps": lambda: train(NETWORK, DATA, SCHEDULE, steps=1, timesteps=bad),
         "precision": lambda: train(NETWORK, DATA, SCHEDULE, steps=1, precision=bad),
         "split": lambda: datasets.mnist(bad),
         "fallback": lambda: datasets.mnist(fallback=bad or "no"),
@@ -33,6 +30,13 @@ def test_choices_are_named(bad):
             call()
     with refused("target"):
         lab.Denoiser(NETWORK, SCHEDULE, bad)
+
+
+@pytest.mark.parametrize("bad", ["min-snr", "uniform", 3])
+def test_a_weight_and_a_draw_are_functions(bad):
+    for name in ("weight", "draw"):
+        with refused(name):
+            train(NETWORK, DATA, SCHEDULE, steps=1, progress=False, **{name: bad})
 
 
 @given(st.data())
@@ -45,7 +49,7 @@ def test_numbers_of_train(data):
         "lr": not_above_0 | st.none(),
         "clip_gradient": not_above_0 | st.none(),
         "average": not_a_share,
-        "label_dropout": not_a_share,
+        "condition_dropout": not_a_share,
     }.items():
         with refused(name):
             train(NETWORK, DATA, SCHEDULE, **{"steps": 1, name: data.draw(bad)})

@@ -7,7 +7,7 @@ import sys
 
 import pytest
 import torch
-from conftest import quick, same_weights
+from conftest import quick, refused, same_weights
 from torch import nn
 from torch.utils.data import DataLoader, Dataset
 
@@ -126,6 +126,10 @@ def test_a_finished_run_is_only_read(tmp_path):
     assert os.listdir(tmp_path) == ["run"]
 
 
-def test_folders_on_the_way_are_made(tmp_path):
-    run("tensor", str(tmp_path / "deep" / "down" / "run"))
-    assert (tmp_path / "deep" / "down" / "run").exists()
+def test_its_name_may_be_a_string_and_its_folder_must_be_there(tmp_path):
+    run("tensor", str(tmp_path / "run"))
+    assert (tmp_path / "run").exists()
+    for wrong in (tmp_path / "deep" / "down" / "run", tmp_path):
+        with refused("checkpoint"):
+            run("tensor", wrong, die_at=0)
+    assert os.listdir(tmp_path) == ["run"]

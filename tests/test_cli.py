@@ -1,17 +1,27 @@
-"""The command line: what it writes, what it goes on with after an interruption, and how it refuses."""
+"""The command line: what it writes, and what it goes on with after an interruption."""
 
-import functools
+import inspect
 import json
 import os
+import signal
 import subprocess
 import sys
+from importlib.metadata import version
 
 import pytest
 import torch
 from PIL import Image
 
-import diffusion_lab.training
-from diffusion_lab import datasets, load_pretrained, train
+from diffusion_lab import (
+    NoiseSchedule,
+    commands,
+    datasets,
+    load_pretrained,
+    logit_normal,
+    min_snr,
+    training_steps,
+    uniform,
+)
 from diffusion_lab.cli import main
 from diffusion_lab.datasets import DataNotFoundError
 from diffusion_lab.pretrained import read_weights
@@ -49,7 +59,7 @@ def no_mnist(monkeypatch):
 def test_train_writes_a_model_with_its_card_and_nothing_else(models, plain, told):
     assert sorted(os.listdir(models)) == ["plain.safetensors", "told.safetensors"]
     denoiser = load_pretrained(plain)
-    assert (denoiser.target, denoiser.schedule.T) == ("v", 1000)
+    assert (denoiser.target, denoiser.path) == ("v", NoiseSchedule.cosine(1000))
     assert denoiser.network.options == {
         "channels": 1, "width": 8, "blocks": 1, "attention": True, "num_classes": None
     }  # fmt: skip
@@ -62,61 +72,89 @@ def test_train_writes_a_model_with_its_card_and_nothing_else(models, plain, told
     assert 0 < card["loss"] < 10
 
 
-def test_options_of_train_are_heeded(tmp_path, monkeypatch):
+def listened_to(monkeypatch):
+    """What the command asks ``training`` for; filled when it does."""
     heard = {}
 
-    def listening(network, images, schedule, **options):
-        heard.update(options, images=images, schedule=schedule)
-        return train(network, images, schedule, **options)
+    def listening(network, images, path, **options):
+        heard.update(options, network=network, images=images, path=path)
+        return training_steps(network, images, path, **options)
 
-    monkeypatch.setattr("diffusion_lab.cli.train", listening)
-    out = tmp_path / "deep" / "model.safetensors"
-    words = [
-        "--target",
-        "x_0",
-        "--weighting",
-        "min-snr",
-        "--schedule",
-        "linear",
-        "--precision",
-        "bfloat16",
-        "--lr",
-        "0.01",
-        "--seed",
-        "7",
-    ]
-    assert main(["train", str(out), *TINY, *words]) == 0
+    monkeypatch.setattr(commands, "training_steps", listening)
+    return heard
+
+
+def test_options_of_train_are_heeded(tmp_path, monkeypatch):
+    heard, compiled = listened_to(monkeypatch), []
+    monkeypatch.setattr(torch.nn.Module, "compile", lambda network: compiled.append(network))
+    out = tmp_path / "model.safetensors"
+    words = "--target x_0 --weight min-snr --draw uniform --schedule linear --precision bfloat16 --lr 0.01 --seed 7"
+    more = "--checkpoint-every 3 --compile"
+    assert main(["train", str(out), *TINY, *words.split(), *more.split()]) == 0
     expected = {
-        "target": "x_0", "weighting": "min-snr", "precision": "bfloat16", "lr": 0.01, "seed": 7, "steps": 5,
-        "batch_size": 8, "labels": None, "compile": False,
+        "target": "x_0", "weight": min_snr, "draw": uniform, "precision": torch.bfloat16, "lr": 0.01, "seed": 7,
+        "steps": 5, "batch_size": 8, "checkpoint_every": 3, "checkpoint": tmp_path / "model.checkpoint",
+        "path": NoiseSchedule.linear(1000),
     }  # fmt: skip
     assert {name: heard[name] for name in expected} == expected
+    assert "labels" not in heard
     assert heard["images"].shape == (1797, 1, 28, 28)
-    assert heard["schedule"].beta[1].item() == pytest.approx(1e-4)
-    assert (load_pretrained(out).target, load_pretrained(out).card["seed"]) == ("x_0", 7)
+    assert compiled == [heard["network"]]
+    denoiser = load_pretrained(out)
+    assert (denoiser.target, denoiser.path, denoiser.card["seed"]) == ("x_0", expected["path"], 7)
+
+
+def test_times_can_be_drawn_where_there_is_most_to_learn(tmp_path, monkeypatch, cosine):
+    heard = listened_to(monkeypatch)
+    assert main(["train", str(tmp_path / "x.safetensors"), *TINY, "--draw", "logit-normal"]) == 0
+    drawn = [draw(50, cosine, torch.Generator().manual_seed(3)) for draw in (heard["draw"], logit_normal())]
+    assert torch.equal(*drawn)
+
+
+def test_what_is_not_asked_for_is_as_in_the_library(tmp_path, monkeypatch):
+    """One recipe, written down once."""
+    recipe = {name: option.default for name, option in inspect.signature(training_steps).parameters.items()}
+    assert recipe == commands.RECIPE
+    heard = listened_to(monkeypatch)
+    words = ["--data", "digits", "--width", "8", "--blocks", "1", "--steps", "1", "--device", "cpu"]
+    assert main(["train", str(tmp_path / "x.safetensors"), *words]) == 0
+    told = heard.keys() - {"network", "images", "path", "steps", "checkpoint"}
+    assert told >= {"batch_size", "target", "weight", "draw", "lr", "precision", "seed", "checkpoint_every"}
+    assert {name: heard[name] for name in told} == {name: recipe[name] for name in told}
+
+
+def interrupt_at(step, monkeypatch):
+    """Ctrl-C while that step is under way. Returns what grows by one when times are drawn: for the description of the
+    run, and then in each step."""
+
+    def pressed(n, path, generator):
+        times.append(n)
+        if len(times) - 1 == step:
+            signal.raise_signal(signal.SIGINT)
+        return stratified(n, path, generator)
+
+    times, stratified = [], commands.DRAWS["stratified"]
+    monkeypatch.setitem(commands.DRAWS, "stratified", pressed)
+    return times
 
 
 @pytest.mark.parametrize("labels", [[], ["--labels"]])
-def test_interrupted_and_called_again_it_ends_with_the_same_weights(labels, tmp_path, monkeypatch, plain, told):
+def test_interrupted_and_called_again_it_ends_with_the_same_weights(labels, tmp_path, monkeypatch, capsys, plain, told):
     """Bit for bit those of a run that was not interrupted."""
     out = tmp_path / "again.safetensors"
-    calls = []
-
-    def interrupted(*arguments):
-        calls.append(1)
-        if len(calls) == 4:
-            raise KeyboardInterrupt
-        return add_noise(*arguments)
-
-    add_noise = diffusion_lab.training.add_noise
-    monkeypatch.setattr("diffusion_lab.cli.train", functools.partial(train, checkpoint_every=2))
-    monkeypatch.setattr(diffusion_lab.training, "add_noise", interrupted)
-    with pytest.raises(KeyboardInterrupt):
-        main(["train", str(out), *TINY, *labels])
+    before = signal.getsignal(signal.SIGINT)
+    times = interrupt_at(3, monkeypatch)
+    assert main(["train", str(out), *TINY, *labels]) == 130
+    assert len(times) == 1 + 3  # that step is the last
+    message = "diffusion-lab train: interrupted after step 3 of 5; the same command goes on from there"
+    assert message in capsys.readouterr().err
     assert os.listdir(tmp_path) == ["again.checkpoint"]  # no model yet
+    assert signal.getsignal(signal.SIGINT) is before
     torch.manual_seed(99)
+    monkeypatch.undo()
+    times = interrupt_at(None, monkeypatch)
     assert main(["train", str(out), *TINY, *labels]) == 0
-    assert len(calls) == 7  # steps 1, 2, 3, the one cut short, and 3, 4, 5
+    assert len(times) == 1 + 2  # steps 4 and 5
     assert os.listdir(tmp_path) == ["again.safetensors"]
     again, notes = read_weights(out)
     whole, expected = read_weights(told if labels else plain)
@@ -125,17 +163,53 @@ def test_interrupted_and_called_again_it_ends_with_the_same_weights(labels, tmp_
     assert notes["card"]["loss"] == expected["card"]["loss"]
 
 
+def test_interrupted_in_the_last_step_it_is_done(tmp_path, monkeypatch):
+    interrupt_at(5, monkeypatch)
+    assert main(["train", str(tmp_path / "x.safetensors"), *TINY]) == 0
+    assert os.listdir(tmp_path) == ["x.safetensors"]
+
+
+@pytest.mark.parametrize("command", ["sample", "evaluate"])
+def test_interrupted_elsewhere_it_says_so_and_leaves_nothing(command, plain, tmp_path, monkeypatch, capsys):
+    def pressed(*_, **__):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(commands, "walk", pressed)
+    out = [str(tmp_path / "x.png")] if command == "sample" else []
+    assert main([command, plain, *out, "--n", "100"]) == 130
+    assert capsys.readouterr().err.splitlines()[-1] == f"diffusion-lab {command}: interrupted; nothing was written"
+    assert os.listdir(tmp_path) == []
+
+
 def test_a_checkpoint_of_another_run_is_not_taken_up(tmp_path, monkeypatch, capsys):
-    out = tmp_path / "model.safetensors"
-    main(["train", str(out), *TINY])
-    monkeypatch.setattr("diffusion_lab.cli.save_denoiser", lambda *_: (_ for _ in ()).throw(OSError("disk full")))
-    assert main(["train", str(tmp_path / "b.safetensors"), *TINY]) == 1
+    out = str(tmp_path / "b.safetensors")
+    interrupt_at(2, monkeypatch)
+    assert main(["train", out, *TINY]) == 130
+    monkeypatch.undo()
+    capsys.readouterr()
+    before = (tmp_path / "b.checkpoint").read_bytes()
+    assert main(["train", out, *TINY, "--lr", "0.5"]) == 1
+    printed = capsys.readouterr().err
+    assert f"diffusion-lab train: checkpoint: {tmp_path / 'b.checkpoint'} is of a run with another lr" in printed
+    assert "0.003 there, 0.5 here. Ask for what it was begun with to go on, or delete it to start again." in printed
+    assert main(["train", out, *TINY, "--width", "16"]) == 1
+    assert "is of another network" in capsys.readouterr().err
+    assert (tmp_path / "b.checkpoint").read_bytes() == before
+    assert main(["train", out, *TINY]) == 0  # and nothing is lost
+    assert os.listdir(tmp_path) == ["b.safetensors"]
+
+
+def test_a_model_that_cannot_be_written_is_not_lost(tmp_path, monkeypatch, capsys):
+    out = str(tmp_path / "b.safetensors")
+    monkeypatch.setattr(commands, "save_denoiser", lambda *_: (_ for _ in ()).throw(OSError("disk full")))
+    assert main(["train", out, *TINY]) == 1
     monkeypatch.undo()
     assert "diffusion-lab train: disk full" in capsys.readouterr().err
-    assert main(["train", str(tmp_path / "b.safetensors"), *TINY, "--lr", "0.5"]) == 1
-    assert "diffusion-lab train: checkpoint: " in capsys.readouterr().err
-    assert main(["train", str(tmp_path / "b.safetensors"), *TINY]) == 0  # and nothing is lost
-    assert sorted(os.listdir(tmp_path)) == ["b.safetensors", "model.safetensors"]
+    assert os.listdir(tmp_path) == ["b.checkpoint"]
+    times = interrupt_at(None, monkeypatch)
+    assert main(["train", out, *TINY]) == 0
+    assert len(times) == 1  # no step is done again
+    assert os.listdir(tmp_path) == ["b.safetensors"]
 
 
 def test_sample_draws_a_png(plain, tmp_path, capsys):
@@ -187,10 +261,12 @@ def test_labels_and_guidance_reach_the_network(told, monkeypatch, tmp_path):
 
     def listening(name):
         denoiser = load(name)
-        denoiser.register_forward_pre_hook(lambda _, inputs: heard.append(inputs[2].tolist()))
+        denoiser.network.register_forward_pre_hook(
+            lambda _, inputs, named: heard.append(named["labels"].tolist()), with_kwargs=True
+        )
         return denoiser
 
-    monkeypatch.setattr("diffusion_lab.cli.load_pretrained", listening)
+    monkeypatch.setattr(commands, "load_pretrained", listening)
     drawn(tmp_path, told)
     drawn(tmp_path, told, "--label", "7")
     drawn(tmp_path, told, "--label", "7", "--guidance", "2")
@@ -211,7 +287,7 @@ def test_evaluate_prints_json(model, request, no_mnist, capsys):
     assert (report["method"], report["steps"], report["eta"], report["seed"]) == ("dpm_solver", 2, 1.0, 3)
     assert (report["guidance"], report["network_calls"]) == (1.0, 2)
     assert report["seconds"] > 0
-    assert report["nearest"] is None
+    assert (report["nearest"], report["nearest_missing"]) == (None, "MNIST: no copy")
     for scores in (report["scores"], report["floor"]):
         assert scores.keys() == {"n", "frechet", "sure", "entropy", "agreement"}
         assert scores["n"] == 120
@@ -229,6 +305,7 @@ def test_guidance_is_counted_and_copies_are_looked_for(told, monkeypatch, capsys
     report = json.loads(capsys.readouterr().out)
     assert report["network_calls"] == 2
     assert report["nearest"].keys() == {"samples", "test"}
+    assert "nearest_missing" not in report
     assert report["nearest"]["test"] == pytest.approx(
         torch.cdist(images["test"].flatten(1), images["train"].flatten(1)).amin(1).median().item(), rel=1e-3
     )
@@ -241,77 +318,34 @@ def test_evaluate_says_it_in_words_beside_the_floor(told, no_mnist, capsys):
     for name in ("Fréchet distance", "share that is sure", "entropy", "share with the label asked for"):
         [line] = [line for line in printed.splitlines() if line.startswith(name)]
         assert "real images: " in line
-    assert "needs MNIST, which is not here" in printed
+    assert printed.splitlines()[-1] == "nearest training image, median: MNIST: no copy"
 
 
-@pytest.mark.parametrize(
-    ("words", "message"),
-    [
-        ("sample nothing.safetensors OUT", "name: expected "),
-        ("sample DAMAGED OUT", "weights: "),
-        ("sample PLAIN OUT --label 3", "label, guidance: "),
-        ("sample PLAIN OUT --guidance 2", "label, guidance: "),
-        ("sample TOLD OUT --label 10", "labels: "),
-        ("sample TOLD OUT --guidance -1", "scale: "),
-        ("sample TOLD OUT --guidance nan", "scale: "),
-        ("sample PLAIN OUT --method ddpm --eta 0.5", "eta: "),
-        ("sample PLAIN OUT --eta 2", "eta: "),
-        ("sample PLAIN OUT --n 0", "n: "),
-        ("sample PLAIN OUT --steps 0", "steps: "),
-        ("sample PLAIN OUT --steps 1001", "steps: "),
-        ("sample PLAIN OUT --clip 0", "clip: "),
-        ("sample PLAIN OUT --columns 0", "columns: "),
-        ("sample PLAIN OUT --device abacus", "device: "),
-        ("sample PLAIN FOLDER/x.png", "out: "),
-        ("evaluate PLAIN --n 99", "n: "),
-        ("evaluate PLAIN --n 10001", "n: "),
-        ("evaluate nothing.safetensors", "name: expected "),
-        ("train MODEL --data digits --steps 0", "steps: "),
-        ("train MODEL --data digits --width 12", "width: "),
-        ("train MODEL --data digits --batch-size 0", "batch_size: "),
-        ("train MODEL --data digits --lr 0", "lr: "),
-        ("train MODEL --data digits --seed -1", "seed: "),
-        ("train MODEL --data digits --device abacus", "device: "),
-        ("train MODEL", "MNIST: no copy"),
-    ],
-)
-def test_what_it_cannot_do_it_says_and_leaves_nothing_behind(words, message, plain, told, tmp_path, capsys, no_mnist):
-    work = tmp_path / "work"
-    work.mkdir()
-    damaged = tmp_path / "damaged.safetensors"
-    content = bytearray((tmp_path.parent / plain).read_bytes())
-    content[-1] ^= 1
-    damaged.write_bytes(content)
-    places = {
-        "OUT": work / "x.png", "MODEL": work / "m.safetensors", "PLAIN": plain, "TOLD": told, "DAMAGED": damaged,
-        "FOLDER/x.png": work / "missing" / "x.png",
-    }  # fmt: skip
-    arguments = [str(places.get(word, word)) for word in words.split()]
-    assert main([*arguments, *([] if "--steps" in words else ["--steps", "1"])]) == 1
-    printed = capsys.readouterr()
-    assert printed.out == ""
-    assert f"diffusion-lab {arguments[0]}: {message}" in printed.err
-    assert "Traceback" not in printed.err
-    assert os.listdir(work) == []
+def test_the_largest_seed_is_taken(plain, tmp_path):
+    assert drawn(tmp_path, plain, "--seed", str(2**31)) != drawn(tmp_path, plain)
+    assert main(["train", str(tmp_path / "x.safetensors"), *TINY, "--seed", str(2**31)]) == 0
 
 
-@pytest.mark.parametrize("words", ["", "fly", "sample mnist x.jpg", "train x.pt", "sample mnist", "train x --steps a"])
-def test_what_it_does_not_understand_it_explains(words, capsys):
-    with pytest.raises(SystemExit) as stopped:
-        main(words.split())
-    assert stopped.value.code == 2
-    assert "usage: diffusion-lab" in capsys.readouterr().err
-
-
-@pytest.mark.parametrize("name", ["x.png", "x.gif"])
-def test_a_picture_is_whole_or_not_there(name, plain, tmp_path, monkeypatch, capsys):
-    def fail(*_, **__):
-        raise OSError("no space left on device")
-
-    monkeypatch.setattr("os.replace", fail)
-    assert main(["sample", plain, str(tmp_path / name), "--n", "1", "--steps", "1"]) == 1
-    assert "diffusion-lab sample: no space left on device" in capsys.readouterr().err
-    assert not (tmp_path / name).exists()
+def test_the_device_is_the_best_there_is_but_a_shared_run_takes_no_mps(monkeypatch):
+    empty = torch.empty
+    monkeypatch.setattr(torch, "empty", lambda *_, device: type("Tensor", (), {"device": device}))
+    monkeypatch.delenv("WORLD_SIZE", raising=False)
+    monkeypatch.delenv("LOCAL_RANK", raising=False)
+    for cuda, mps, alone, together in [
+        (True, True, "cuda:0", "cuda:1"),
+        (True, False, "cuda:0", "cuda:1"),
+        (False, True, "mps", "cpu"),
+        (False, False, "cpu", "cpu"),
+    ]:
+        monkeypatch.setattr(torch.cuda, "is_available", lambda: cuda)  # noqa: B023
+        monkeypatch.setattr(torch.backends.mps, "is_available", lambda: mps)  # noqa: B023
+        assert commands.choose_device() == alone
+        with monkeypatch.context() as torchrun:
+            torchrun.setenv("WORLD_SIZE", "2")
+            torchrun.setenv("LOCAL_RANK", "1")
+            assert commands.choose_device() == together
+    monkeypatch.setattr(torch, "empty", empty)
+    assert commands.choose_device("cpu") == torch.device("cpu")
 
 
 def test_it_can_be_called_as_a_module():
@@ -320,3 +354,10 @@ def test_it_can_be_called_as_a_module():
     assert (done.returncode, done.stderr) == (0, "")
     for word in ("usage: diffusion-lab", "train", "sample", "evaluate"):
         assert word in done.stdout
+
+
+def test_it_says_its_version(capsys):
+    with pytest.raises(SystemExit) as stopped:
+        main(["--version"])
+    assert stopped.value.code == 0
+    assert capsys.readouterr().out == f"diffusion-lab {version('diffusion-lab')}\n"

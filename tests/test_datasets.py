@@ -1,6 +1,6 @@
 """Data that are always there: points and scikit-learn's digits; and the real MNIST where there is a copy."""
 
-import os
+import hashlib
 import subprocess
 import sys
 
@@ -55,15 +55,35 @@ def test_digits_are_scikit_learns_enlarged():
     assert torch.corrcoef(torch.stack([shrunk.flatten(), original.flatten()]))[0, 1] > 0.95
 
 
-@pytest.mark.skipif("DIFFUSION_LAB_DATA" not in os.environ, reason="DIFFUSION_LAB_DATA names no copy of MNIST")
 @pytest.mark.parametrize(("split", "n", "first"), [("train", 60_000, 5), ("test", 10_000, 7)])
 def test_the_real_mnist(split, n, first):
-    if not (datasets.data_folder() / "MNIST" / "raw").exists():
-        pytest.skip("DIFFUSION_LAB_DATA names a folder without MNIST")
+    if not datasets.has_mnist():
+        pytest.skip("no whole copy of MNIST on this machine; DIFFUSION_LAB_DATA may name one")
     images, labels = datasets.mnist(split)
     assert (images.shape, labels.shape) == ((n, 1, 28, 28), (n,))
     assert (images.min(), images.max(), labels[0]) == (-1, 1, first)
     assert images.mean().item() == pytest.approx(2 * 0.1307 - 1, abs=0.01)
+
+
+def test_it_is_there_if_all_four_files_are_and_are_right(monkeypatch, tmp_path):
+    monkeypatch.setenv("DIFFUSION_LAB_DATA", str(tmp_path))
+    contents = {name: name.encode() for name in datasets.MNIST_FILES}
+    sums = {name: hashlib.sha256(content).hexdigest() for name, content in contents.items()}
+    monkeypatch.setattr(datasets, "MNIST_FILES", sums)
+    raw = tmp_path / "MNIST" / "raw"
+    assert not datasets.has_mnist()
+    raw.mkdir(parents=True)
+    assert not datasets.has_mnist()
+    for name, content in contents.items():
+        assert not datasets.has_mnist()
+        (raw / name).write_bytes(content)
+    assert datasets.has_mnist()
+    for name, content in contents.items():
+        for wrong in (b"", content[:-1], content + b"\0"):
+            (raw / name).write_bytes(wrong)
+            assert not datasets.has_mnist()
+        (raw / name).write_bytes(content)
+    assert datasets.has_mnist()
 
 
 def test_where_data_are_kept(monkeypatch, tmp_path):
@@ -87,16 +107,21 @@ from diffusion_lab import datasets
 source = "import torch; torch.library.register_fake('torchvision::nms')(lambda *a: None)"
 class Finder(importlib.abc.MetaPathFinder, importlib.abc.Loader):
     def find_spec(self, name, path, target=None):
-        if name in ("torchvision", "torchvision.datasets"):
+        if name == "torchvision":
             return importlib.machinery.ModuleSpec(name, self, is_package=True)
     def create_module(self, spec): return None
     def exec_module(self, module):
-        if module.__name__ == "torchvision": exec(source, module.__dict__)
+        exec(source, module.__dict__)
+        module.loaded_by = "the finder above"
 sys.meta_path.insert(0, Finder())
-print(datasets.torchvision_datasets().__name__)
+print(datasets.torchvision().loaded_by)
 """
+
+
+def test_torchvision_brings_its_data_sets_with_it():
+    assert datasets.torchvision().datasets.MNIST.mirrors
 
 
 def test_a_torchvision_of_another_build_can_be_imported():
     done = subprocess.run([sys.executable, "-c", MISMATCHED], capture_output=True, text=True, check=False)
-    assert done.stdout == "torchvision.datasets\n", done.stderr
+    assert done.stdout == "the finder above\n", done.stderr

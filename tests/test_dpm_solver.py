@@ -3,13 +3,12 @@
 import pytest
 import torch
 from bad_values import not_a_share
-from conftest import MEANS, WEIGHTS, refused
+from conftest import MEANS, PATHS, STDS, WEIGHTS, refused
 from diffusers import DDIMScheduler, DDPMScheduler, DPMSolverMultistepScheduler
 from hypothesis import given
-from hypothesis import strategies as st
-from test_sampling import OURS, SHAPE, assert_same_states, scheduler, seeded, their_chain
+from theirs import OURS, SHAPE, assert_same_states, scheduler, seeded, their_chain
 
-from diffusion_lab import ExactDenoiser, NoiseSchedule, ddim, ddpm, dpm_solver, sample
+from diffusion_lab import ExactDenoiser, NoiseSchedule, ddim, ddpm, dpm_solver, sample, threshold, walk
 
 SCHEDULES = {
     "linear": NoiseSchedule.linear(1000),
@@ -49,8 +48,7 @@ def their_states(name, algorithm, steps, denoiser, x_t, as_it_comes=False):
 @pytest.mark.parametrize("algorithm", ETA)
 @pytest.mark.parametrize("name", SCHEDULES)
 def test_every_state_is_that_of_diffusers(name, algorithm, steps, bumpy, x_T):
-    options = {"steps": steps, "eta": ETA[algorithm], "x_T": x_T, "generator": seeded()}
-    ours = list(dpm_solver(bumpy, SHAPE, SCHEDULES[name], **options))
+    ours = list(walk(bumpy, x_T, SCHEDULES[name], dpm_solver(ETA[algorithm]), steps=steps, generator=seeded()))
     assert len(ours) == steps + 1
     assert_same_states(ours, their_states(name, algorithm, steps, bumpy, x_T))
 
@@ -59,58 +57,57 @@ def test_every_state_is_that_of_diffusers(name, algorithm, steps, bumpy, x_T):
 @pytest.mark.parametrize("algorithm", ETA)
 @pytest.mark.parametrize("name", ["linear", "cosine"])
 def test_so_it_is_with_diffusers_as_it_comes(name, algorithm, steps, bumpy, x_T):
-    options = {"steps": steps, "eta": ETA[algorithm], "x_T": x_T, "generator": seeded()}
-    *_, x_0 = dpm_solver(bumpy, SHAPE, SCHEDULES[name], **options)
+    x_0 = sample(bumpy, x_T, SCHEDULES[name], dpm_solver(ETA[algorithm]), steps=steps, generator=seeded())
     *_, expected = their_states(name, algorithm, steps, bumpy, x_T, as_it_comes=True)
     assert (x_0 - expected).abs().max() < 1e-4 * max(1, expected.abs().max())
 
 
-@pytest.mark.parametrize("name", SCHEDULES)
-def test_the_first_step_is_that_of_ddim_and_with_noise_that_of_ddpm(name, bumpy, x_T):
-    options = {"steps": 10, "x_T": x_T.double()}
-    for eta, other in [(0.0, ddim), (1.0, ddpm)]:
-        ours = list(dpm_solver(bumpy, SHAPE, SCHEDULES[name], eta=eta, generator=seeded(), **options))
-        theirs = list(other(bumpy, SHAPE, SCHEDULES[name], generator=seeded(), **options))
-        torch.testing.assert_close(ours[1], theirs[1], rtol=1e-9, atol=1e-9)
-        assert (ours[2] - theirs[2]).abs().max() > 1e-3  # and no other is
+@pytest.mark.parametrize(("eta", "like"), [(0.0, ddim()), (1.0, ddpm())])
+@pytest.mark.parametrize("name", PATHS)
+def test_the_first_step_is_that_of_ddim_and_with_noise_that_of_ddpm(name, eta, like):
+    path = PATHS[name]
+    exact = ExactDenoiser.mixture(MEANS, STDS, WEIGHTS, path)
+    x_T = next(walk(exact, (50, 1), path, generator=seeded(), steps=10)).double()
+    ours, theirs = (
+        list(walk(exact, x_T, path, step, steps=10, generator=seeded())) for step in (dpm_solver(eta), like)
+    )
+    torch.testing.assert_close(ours[1], theirs[1], rtol=1e-9, atol=1e-9)
+    other = 3 if path.ab(path.T)[0] == 0 else 2  # of where x_0 was going, nothing but noise says nothing
+    assert (ours[other] - theirs[other]).abs().max() > 1e-3
 
 
 def test_four_times_the_steps_make_a_sixteenth_of_the_error():
     """A quarter with DDIM, which is of first order. The error is the distance to where all steps lead."""
     schedule = NoiseSchedule.cosine(1024)
     exact = ExactDenoiser.mixture(MEANS, [0.3, 0.3, 0.5], WEIGHTS, schedule)
-    options = {"x_T": torch.linspace(-2.5, 2.5, 100, dtype=torch.float64)[:, None]}
-    fine = sample(exact, (100, 1), schedule, method="dpm_solver", **options)
+    x_T = torch.linspace(-2.5, 2.5, 100, dtype=torch.float64)[:, None]
+    fine = sample(exact, x_T, schedule, dpm_solver())
 
-    def error(method, steps):
-        return (sample(exact, (100, 1), schedule, method=method, steps=steps, **options) - fine).abs().mean().item()
+    def error(step, steps):
+        return (sample(exact, x_T, schedule, step, steps=steps) - fine).abs().mean().item()
 
-    assert error("dpm_solver", 12) / error("dpm_solver", 48) > 13
-    assert 3 < error("ddim", 12) / error("ddim", 48) < 5
-    assert error("dpm_solver", 48) < error("ddim", 48) / 10
+    assert error(dpm_solver(), 12) / error(dpm_solver(), 48) > 13
+    assert 3 < error(ddim(), 12) / error(ddim(), 48) < 5
+    assert error(dpm_solver(), 48) < error(ddim(), 48) / 10
 
 
-def test_on_one_bell_it_follows_the_path_that_is_known():
+@pytest.mark.parametrize(("name", "steps"), [("cosine", 100), ("straight", 100), ("sigma", 200)])
+def test_on_one_bell_it_follows_the_way_that_is_known(name, steps):
     """Without noise a bell is carried to a bell: each x_t stays at the same number of standard deviations."""
-    schedule = NoiseSchedule.cosine(1000)
-    exact = ExactDenoiser.mixture([[2.0]], [0.5], [1.0], schedule)
-    x_T = torch.linspace(-3, 3, 13, dtype=torch.float64)[:, None]
-    alpha_bar = schedule.alpha_bar[-1].item()
-    known = 2 + 0.5 * (x_T - 2 * alpha_bar**0.5) / (0.25 * alpha_bar + 1 - alpha_bar) ** 0.5
-    x_0 = sample(exact, (13, 1), schedule, method="dpm_solver", steps=100, x_T=x_T)
-    assert (x_0 - known).abs().max() < 2e-3
+    path = PATHS[name]
+    exact = ExactDenoiser.mixture([[2.0]], [0.5], [1.0], path)
+    a, b = path.ab(path.T)
+    x_T = (a**2 + b**2) ** 0.5 * torch.linspace(-3, 3, 13, dtype=torch.float64)[:, None]
+    known = 2 + 0.5 * (x_T - 2 * a) / (0.25 * a**2 + b**2) ** 0.5
+    assert (sample(exact, x_T, path, dpm_solver(), steps=steps) - known).abs().max() < 2e-3
 
 
 def test_at_half_an_eta_its_noise_is_that_of_the_formula(x_T):
     """A denoiser that always finds x_0 = 8: what is random in x_s is then nothing but the fresh noise."""
-    schedule = SCHEDULES["linear"]
+    schedule, x_T = SCHEDULES["linear"], x_T.double()
     eight = ExactDenoiser.dataset(torch.full((1, *SHAPE[1:]), 8.0), schedule)
-    options = {"steps": 2, "eta": 0.5, "x_T": x_T.double()}
-    one, two = (
-        list(dpm_solver(eight, SHAPE, schedule, generator=torch.Generator().manual_seed(seed), **options))
-        for seed in (0, 1)
-    )
-    noise = [torch.randn(SHAPE, dtype=torch.float64, generator=torch.Generator().manual_seed(seed)) for seed in (0, 1)]
+    one, two = (list(walk(eight, x_T, schedule, dpm_solver(0.5), steps=2, generator=seeded(k))) for k in (0, 1))
+    noise = [torch.randn(SHAPE, dtype=torch.float64, generator=seeded(k)) for k in (0, 1)]
     snr = schedule.snr[500] / schedule.snr[1000]  # exp(2 h)
     std = ((1 - schedule.alpha_bar[500]) * (1 - snr**-0.25)).sqrt()
     torch.testing.assert_close(one[1] - two[1], std * (noise[0] - noise[1]))
@@ -121,10 +118,10 @@ def test_at_half_an_eta_its_noise_is_that_of_the_formula(x_T):
 @pytest.mark.parametrize("name", OURS)
 def test_thresholding_is_that_of_diffusers(name, steps, share, bumpy, x_T):
     dynamic = {"thresholding": True, "dynamic_thresholding_ratio": share, "sample_max_value": 1e9}
-    options = {"steps": steps, "threshold": share, "x_T": x_T.double()}
-    for kind, ours, more in [(DDIMScheduler, ddim, {"use_clipped_model_output": True}), (DDPMScheduler, ddpm, {})]:
-        chain = their_chain(scheduler(kind, OURS[name], steps, **dynamic), bumpy, x_T.double(), **more)
-        states = list(ours(bumpy, SHAPE, OURS[name], generator=seeded(), **options))
+    options, x_T = {"steps": steps, "edit": threshold(share), "generator": seeded()}, x_T.double()
+    for kind, step, more in [(DDIMScheduler, ddim(), {"use_clipped_model_output": True}), (DDPMScheduler, ddpm(), {})]:
+        chain = their_chain(scheduler(kind, OURS[name], steps, **dynamic), bumpy, x_T, **more)
+        states = list(walk(bumpy, x_T, OURS[name], step, **options))
         assert_same_states(states, chain)
         assert states[-1].abs().max() <= 1
 
@@ -136,17 +133,16 @@ def test_thresholding_holds_for_the_solver_too_and_each_sample_has_its_own_bound
         alpha_bar = cosine.alpha_bar[t][:, None].to(x_t)
         return (x_t - alpha_bar.sqrt() * x_0) / (1 - alpha_bar).sqrt()
 
-    found = sample(knows, (2, 11), cosine, method="dpm_solver", steps=3, threshold=0.9, generator=seeded())
+    found = sample(knows, (2, 11), cosine, dpm_solver(), steps=3, edit=threshold(0.9), generator=seeded())
     # Of 11 values evenly spaced on both sides of 0 the quantile of 0.9 of the absolute values is the largest.
     torch.testing.assert_close(found, torch.stack([x_0[0], x_0[1] / 4]), rtol=1e-4, atol=1e-4)
 
 
-@given(not_a_share.filter(lambda bad: bad is not None), st.sampled_from(["ddpm", "ddim", "dpm_solver"]))
-def test_a_threshold_is_a_share_above_0_and_not_beside_a_clip(bad, method):
-    for threshold in (bad, 0, 0.0):
-        with refused("threshold"):
-            sample(lambda x_t, t: x_t, (2, 2), OURS["linear"], method=method, threshold=threshold)
-    with refused("threshold"):
-        sample(lambda x_t, t: x_t, (2, 2), OURS["linear"], method=method, threshold=0.9, clip=1.0)
-    with refused("eta"):
-        dpm_solver(lambda x_t, t: x_t, (2, 2), OURS["linear"], eta=bad)
+@given(not_a_share)
+def test_a_threshold_is_a_share_above_0_and_eta_one_of_at_least_0(bad):
+    for share in (bad, 0, 0.0):
+        with refused("share"):
+            threshold(share)
+    for step in (ddim, dpm_solver):
+        with refused("eta"):
+            step(bad)

@@ -4,12 +4,12 @@ import math
 
 import pytest
 import torch
-from conftest import MEANS, STDS, WEIGHTS
+from conftest import MEANS, PATHS, STDS, WEIGHTS, refused
 from scipy import integrate, stats
 
-from diffusion_lab import ExactDenoiser, NoiseSchedule, add_noise, score_from_eps, x0_from_eps
+from diffusion_lab import ExactDenoiser, StraightPath, add_noise, convert, x0_from_eps
 
-SCHEDULE = NoiseSchedule.cosine(T=100)
+SCHEDULE = PATHS["cosine"]
 
 
 def draw(*shape, seed=0):
@@ -22,9 +22,9 @@ def some_mixture(*shape, K=4):
 
 def log_prob_by_torch(denoiser, x_t, t):
     """log q(x_t) from torch.distributions alone."""
-    alpha_bar = SCHEDULE.alpha_bar[t].view(-1, 1, 1)  # (B, 1, 1)
+    a, b = (each.view(-1, 1, 1) for each in SCHEDULE.ab(t))  # (B, 1, 1)
     means, stds = denoiser.means.flatten(1), denoiser.stds[:, None]  # (K, D), (K, 1)
-    bells = torch.distributions.Normal(alpha_bar.sqrt() * means, (alpha_bar * stds**2 + 1 - alpha_bar).sqrt())
+    bells = torch.distributions.Normal(a * means, (a**2 * stds**2 + b**2).sqrt())
     return (bells.log_prob(x_t.flatten(1)[:, None]).sum(2) + denoiser.weights.log()).logsumexp(1)
 
 
@@ -36,11 +36,12 @@ def test_score_is_autograds_gradient_of_log_q(shape, seed):
     log_q = log_prob_by_torch(denoiser, x_t, t)
     torch.testing.assert_close(denoiser.log_prob(x_t, t), log_q)
     (gradient,) = torch.autograd.grad(log_q.sum(), x_t)
-    score = denoiser.score(x_t.detach(), t)
-    assert score.shape == x_t.shape
-    torch.testing.assert_close(score, gradient, rtol=1e-7, atol=1e-7)
-    eps = denoiser(x_t.detach(), t)
-    torch.testing.assert_close(score_from_eps(x_t.detach(), t, eps, SCHEDULE), gradient, rtol=1e-7, atol=1e-7)
+    x_t, same = x_t.detach(), {"rtol": 1e-7, "atol": 1e-7}
+    score, eps, x_0 = denoiser.score(x_t, t), denoiser(x_t, t), denoiser.x_0(x_t, t)
+    assert score.shape == eps.shape == x_0.shape == x_t.shape
+    torch.testing.assert_close(score, gradient, **same)
+    torch.testing.assert_close(convert(x_t, t, eps, SCHEDULE, "eps", "score"), gradient, **same)
+    torch.testing.assert_close(add_noise(x_0, t, eps, SCHEDULE), x_t, **same)  # the two answers are one
 
 
 @pytest.mark.parametrize("t", [1, 10, 50, 90])
@@ -57,8 +58,8 @@ def test_predicted_x_0_is_the_posterior_mean_by_integration(x_t, t, mixture):
     evidence, _ = integrate.quad(density, -6, 6, **options)
     first_moment, _ = integrate.quad(lambda x_0: x_0 * density(x_0), -6, 6, **options)
     state = torch.tensor([[x_t]], dtype=torch.float64)
-    x_0 = x0_from_eps(state, t, mixture(state, t), SCHEDULE)
-    assert x_0.item() == pytest.approx(first_moment / evidence, abs=1e-6)
+    for x_0 in (x0_from_eps(state, t, mixture(state, t), SCHEDULE), mixture.x_0(state, t)):
+        assert x_0.item() == pytest.approx(first_moment / evidence, abs=1e-6)
     assert mixture.log_prob(state, t).item() == pytest.approx(math.log(evidence), abs=1e-8)
 
 
@@ -80,17 +81,24 @@ def test_a_data_set_is_a_mixture_of_the_narrowest_bells(shape):
     spikes = ExactDenoiser.dataset(points, SCHEDULE)
     bells = ExactDenoiser.mixture(points, torch.full((7,), 1e-6), torch.ones(7), SCHEDULE)
     torch.testing.assert_close(spikes(x_t, t), bells(x_t, t), rtol=1e-6, atol=1e-6)
-    with pytest.raises(ValueError, match="t:"):
+    with refused("t"):
         spikes.log_prob(x_t, 0)  # no density to ask for
 
 
 def test_one_point_is_always_the_answer():
     eight = ExactDenoiser.dataset(torch.tensor([[8.0]]), SCHEDULE)
-    x_t = draw(100, 1).float() * 3
+    x_t, expected = draw(100, 1).float() * 3, torch.full((100, 1), 8.0)
     for t in (1, 50, 99):
-        torch.testing.assert_close(
-            x0_from_eps(x_t, t, eight(x_t, t), SCHEDULE), torch.full((100, 1), 8.0), rtol=1e-3, atol=0
-        )
+        torch.testing.assert_close(x0_from_eps(x_t, t, eight(x_t, t), SCHEDULE), expected, rtol=1e-3, atol=0)
+        torch.testing.assert_close(eight.x_0(x_t, t), expected, rtol=1e-6, atol=0)
+
+
+def test_of_nothing_but_noise_the_guess_is_the_mean_of_the_data():
+    """Where the straight path ends, eps says nothing of x_0."""
+    x_t, exact = draw(9, 1), ExactDenoiser.mixture(MEANS, STDS, WEIGHTS, StraightPath())
+    mean = sum(m[0] * w for m, w in zip(MEANS, WEIGHTS, strict=True))
+    torch.testing.assert_close(exact.x_0(x_t, 1.0), torch.full_like(x_t, mean))
+    torch.testing.assert_close(exact(x_t, 1.0), x_t)
 
 
 def test_at_time_zero_log_prob_is_the_datas_own(mixture):
@@ -112,5 +120,6 @@ def test_weights_count_by_their_share():
 def test_far_from_all_data_it_stays_finite(mixture):
     for far in (-1e4, 1e4):
         x_t = torch.full((1, 1), far)
-        assert mixture(x_t, 1).isfinite().all()
-        assert mixture(x_t, 1).dtype == torch.float32
+        for answer in (mixture(x_t, 1), mixture.x_0(x_t, 1)):
+            assert answer.isfinite().all()
+            assert answer.dtype == torch.float32

@@ -157,13 +157,30 @@ def test_the_player_shows_the_frame_of_its_slider():
             assert (round(x / 100 * (columns - 1)), round(y / 100 * (rows - 1))) == (start % columns, start // columns)
 
 
+def test_the_slider_moves_the_window_to_where_a_page_that_starts_there_has_it():
+    """Its handler is read, not run: column and row of frame i, and how far the window goes for each."""
+
+    def page(n, start):
+        return Elements(figures.player([picture(COLORS[0])] * n, "x", start=start).data)
+
+    for n in (1, 2, 3, 5, 10):
+        handler = page(n, 0).one("input", type="range")["oninput"]
+        words = r"c = i % (\d+), r = Math.floor\(i / (\d+)\);.* c \* ([\d.]+) \+ '% ' \+ r \* ([\d.]+) \+ '%'"
+        columns, again, across, down = map(float, re.search(words, handler, re.DOTALL).groups())
+        assert columns == again
+        for i in range(n):
+            style = page(n, i).one("div", role="img")["style"]
+            x, y = map(float, re.search(r"\) ([\d.]+)% ([\d.]+)% /", style).groups())
+            assert (i % columns * across, i // columns * down) == pytest.approx((x, y))
+
+
 def test_the_player_needs_no_network_and_no_script_of_its_own():
     html = re.sub("base64,[^)]*", "", figures.player([picture(color) for color in COLORS], "x").data)
     assert not re.search(r"https?:|//|<script|<link|@import|src=", html)
 
 
 def test_the_player_escapes_what_it_is_told():
-    for alt in ['a "quoted" <b>word</b> & more', "it's > 3"]:
+    for alt in ['a "quoted" <b>word</b> & more', "it's > 3", "$5, $data or ${width}"]:
         page = Elements(figures.player([picture(COLORS[0])], alt).data)
         assert page.one("div", role="img")["aria-label"] == alt
         assert [tag for tag, _ in page.found] == ["div", "div", "div", "button", "input"]

@@ -3,11 +3,11 @@
 import pytest
 import torch
 from bad_values import BROKEN, not_a_number
-from conftest import refused, small
+from conftest import PATHS, refused, small
 from hypothesis import given
 from hypothesis import strategies as st
 
-from diffusion_lab import ExactDenoiser, Guided, NoiseSchedule, UNet, sample, score_from_eps
+from diffusion_lab import Denoiser, ExactDenoiser, Guided, UNet, clip, convert, sample, x0_from_eps
 
 LABELS = torch.tensor([0, 2, 1, -1])
 
@@ -23,6 +23,11 @@ def network():
     return network.eval().requires_grad_(False)
 
 
+@pytest.fixture(params=["eps", "v"])
+def denoiser(network, request):
+    return Denoiser(network, PATHS["cosine"], request.param)
+
+
 @pytest.fixture
 def x_t(g):
     return torch.randn(4, 1, 8, 8, generator=g)
@@ -31,20 +36,27 @@ def x_t(g):
 T_OF_EACH = torch.tensor([1, 10, 50, 99])
 
 
-def test_scale_1_is_the_conditional_and_0_the_unconditional(network, x_t):
-    told, not_told = network(x_t, T_OF_EACH, LABELS), network(x_t, T_OF_EACH)
-    assert torch.equal(Guided(network, 1)(x_t, T_OF_EACH, LABELS), told)
-    assert torch.equal(Guided(network, 0)(x_t, T_OF_EACH, LABELS), not_told)
+@pytest.mark.parametrize("wrapped", [False, True])
+def test_scale_1_is_the_conditional_and_0_the_unconditional(wrapped, denoiser, x_t):
+    ask = denoiser if wrapped else denoiser.network  # a network, too, says what means "not told"
+    told, not_told = ask(x_t, T_OF_EACH, labels=LABELS), ask(x_t, T_OF_EACH)
+    assert torch.equal(Guided(ask, 1)(x_t, T_OF_EACH, labels=LABELS), told)
+    assert torch.equal(Guided(ask, 0)(x_t, T_OF_EACH, labels=LABELS), not_told)
     assert (told - not_told)[:3].abs().amax((1, 2, 3)).min() > 0.01  # the labels do say something
     assert torch.equal(told[3], not_told[3])
 
 
 @pytest.mark.parametrize("scale", [0.5, 1.25, 2, 7.5])
-def test_other_scales_are_the_formula(scale, network, x_t):
-    told, not_told = network(x_t, T_OF_EACH, LABELS), network(x_t, T_OF_EACH)
-    guided = Guided(network, scale)(x_t, T_OF_EACH, LABELS)
-    torch.testing.assert_close(guided, not_told + scale * (told - not_told), rtol=1e-4, atol=1e-4)
-    torch.testing.assert_close(guided[3], not_told[3])  # who asks for nothing is led nowhere
+def test_other_scales_are_the_formula(scale, denoiser, x_t):
+    guided = Guided(denoiser, scale)
+    for ask, lead in ((denoiser, guided), (denoiser.x_0, guided.x_0)):
+        told, not_told = ask(x_t, T_OF_EACH, labels=LABELS), ask(x_t, T_OF_EACH)
+        led = lead(x_t, T_OF_EACH, labels=LABELS)
+        expected = not_told + scale * (told - not_told)
+        torch.testing.assert_close(led, expected, rtol=1e-4, atol=1e-4)
+        torch.testing.assert_close(led[3], not_told[3])  # who asks for nothing is led nowhere
+    eps, x_0 = guided(x_t, 30, labels=LABELS), guided.x_0(x_t, 30, labels=LABELS)
+    torch.testing.assert_close(x0_from_eps(x_t, 30, eps, PATHS["cosine"]), x_0, rtol=1e-4, atol=1e-4)
 
 
 def test_both_halves_are_one_batch_of_one_call(x_t):
@@ -54,13 +66,13 @@ def test_both_halves_are_one_batch_of_one_call(x_t):
         heard.append((x, t, labels))
         return x
 
-    Guided(listening, 3)(x_t, T_OF_EACH, LABELS)
+    Guided(listening, 3, {"labels": -1})(x_t, T_OF_EACH, labels=LABELS)
     [(x, t, labels)] = heard
     assert torch.equal(x, torch.cat([x_t, x_t]))
     assert torch.equal(t, torch.cat([T_OF_EACH, T_OF_EACH]))
     assert labels.tolist() == [0, 2, 1, -1, -1, -1, -1, -1]
     for scale in (0, 1):
-        Guided(listening, scale)(x_t, T_OF_EACH, LABELS)
+        Guided(listening, scale, {"labels": -1})(x_t, T_OF_EACH, labels=LABELS)
         assert len(heard.pop()[0]) == 4
 
 
@@ -78,7 +90,8 @@ def test_it_is_the_score_of_the_data_times_a_power_of_the_classifier(scale, cosi
     x_t, labels = torch.randn(60, 2, generator=g, dtype=torch.float64), torch.arange(60) % 3
     for t in (5, 40, 80):
         times = torch.full((60,), t)
-        score = score_from_eps(x_t, t, Guided(exact, scale)(x_t, times, labels), cosine)
+        eps = Guided(exact, scale, {"labels": -1})(x_t, times, labels=labels)
+        score = convert(x_t, t, eps, cosine, "eps", "score")
         x = x_t.clone().requires_grad_()
         # Bayes: log q(label | x_t) = log weight + log q(x_t | label) - log q(x_t)
         of_label = torch.stack([of_one.log_prob(x, t) for of_one in classes])[labels, torch.arange(60)]
@@ -95,19 +108,18 @@ def test_more_of_it_keeps_samples_nearer_to_their_class(cosine, g):
     def exact(x_t, t, labels):
         return torch.where((labels == -1)[:, None], everything(x_t, t), one(x_t, t))
 
-    options = {"labels": torch.ones(2000, dtype=torch.long), "x_T": torch.randn(2000, 1, generator=g), "steps": 20}
-    wrong = [
-        (sample(Guided(exact, scale), (2000, 1), cosine, **options) < 0).float().mean().item() for scale in (0, 1, 2, 4)
-    ]
+    x_T, labels = torch.randn(2000, 1, generator=g), torch.ones(2000, dtype=torch.long)
+    guided = [Guided(exact, scale, {"labels": -1}) for scale in (0, 1, 2, 4)]
+    wrong = [(sample(each, x_T, cosine, steps=20, labels=labels) < 0).float().mean().item() for each in guided]
     assert wrong[0] == pytest.approx(0.5, abs=0.05)
     assert wrong[1] == pytest.approx(0.159, abs=0.03)  # of a bell of width 1, what lies a standard deviation below
     assert wrong[3] < wrong[2] < wrong[1] - 0.03
 
 
-def test_it_goes_where_its_network_goes(network):
-    guided = Guided(network, 2)
-    assert [id(p) for p in guided.parameters()] == [id(p) for p in network.parameters()]
-    x_0 = sample(guided, (3, 1, 8, 8), NoiseSchedule.cosine(20), steps=2, labels=torch.tensor([0, 1, 2]), clip=1.0)
+def test_it_goes_where_its_network_goes(denoiser, cosine):
+    guided = Guided(denoiser, 2)
+    assert [id(p) for p in guided.parameters()] == [id(p) for p in denoiser.parameters()]
+    x_0 = sample(guided, (3, 1, 8, 8), cosine, steps=2, labels=torch.tensor([0, 1, 2]), edit=clip())
     assert (x_0.shape, x_0.requires_grad) == ((3, 1, 8, 8), False)
 
 
@@ -118,13 +130,20 @@ def test_the_scale_is_a_number_of_at_least_0(scale):
 
 
 @pytest.mark.parametrize("scale", [0, 1, 2])
-def test_labels_are_asked_for(scale, network, x_t):
-    guided = Guided(network, scale)
-    for labels in (None, LABELS[:3], LABELS.float(), LABELS[:, None], LABELS.tolist()):
-        with refused("labels"):
-            guided(x_t, T_OF_EACH, labels)
+def test_labels_are_asked_for(scale, denoiser, x_t, cosine):
+    guided = Guided(denoiser, scale)
     with refused("labels"):
-        sample(guided, (4, 1, 8, 8), NoiseSchedule.cosine(20), steps=2)
-    if scale:
+        guided(x_t, T_OF_EACH)
+    for labels in (
+        None,
+        LABELS[:3],
+        LABELS.float(),
+        LABELS[:, None],
+        LABELS.tolist(),
+        *([LABELS + 1] if scale else []),
+    ):
         with refused("labels"):
-            guided(x_t, T_OF_EACH, LABELS + 1)
+            guided(x_t, T_OF_EACH, labels=labels)
+    for labels in ({}, {"labels": LABELS + 1}):
+        with refused("labels"):
+            sample(guided, (4, 1, 8, 8), cosine, steps=2, **labels)

@@ -4,19 +4,24 @@ import math
 
 import pytest
 import torch
+from conftest import quick, refused
 from torch import nn
 
 from diffusion_lab import MLP, UNet
 from diffusion_lab.models.embedding import sinusoidal_embedding
+from diffusion_lab.pretrained import NAMES, read_weights, shipped
 
 SIZES = [(8, 8), (8, 12), (28, 28), (36, 20)]
 
 
 def awake(network, seed=1):
-    """The network with every weight random: some begin at zero, and would hide what they are connected to."""
+    """The network with every weight random: some begin at zero, and would hide what they are connected to. What stays
+    zero in training, the label "not told", stays zero."""
     torch.manual_seed(seed)
     for parameter in network.parameters():
         nn.init.normal_(parameter, std=0.2)
+    if getattr(network, "label", None) is not None:
+        nn.init.zeros_(network.label.weight[0])
     return network
 
 
@@ -125,6 +130,16 @@ def test_labels_matter_and_not_told_is_the_zero_vector():
     torch.testing.assert_close(mixed, torch.stack([answers[i][i] for i in range(4)]), rtol=1e-4, atol=1e-4)
 
 
+def test_not_told_stays_the_zero_vector_in_training():
+    network = UNet(1, 8, 1, num_classes=3)
+    before = network.label.weight.detach().clone()
+    labels = torch.arange(16) % 3
+    run = quick(network, torch.rand(16, 1, 4, 4), steps=4, labels=labels, condition_dropout=0.5)
+    for trained in (network, run.denoiser.network):
+        assert (trained.label.weight[0] == 0).all()
+        assert (trained.label.weight[1:] != before[1:]).any()
+
+
 def watch(network):
     """Two dicts that hold, after a call, what went into each part of the network and what came out."""
     inputs, outputs = {}, {}
@@ -185,14 +200,65 @@ def test_the_embedding_is_the_one_of_the_docstring():
     assert torch.pdist(sinusoidal_embedding(torch.arange(1, 1001), 32)).min() > 0.1
 
 
-def test_names_of_parameters_stay_for_checkpoints_sake():
+def shapes(state):
+    return {name: tuple(tensor.shape) for name, tensor in state.items()}
+
+
+def test_names_of_parameters_stay_for_the_sake_of_files():
     assert set(dict(MLP(2, 8, 1).named_children())) == {"time", "hidden", "hear_time", "activation", "out"}
     parts = {"time", "label", "fold", "down_top", "shrink", "down_low", "attend", "up_low", "grow", "up_top", "unfold"}
     assert set(dict(UNet(1, 8, 1, num_classes=3).named_children())) == parts
     block = {name.split(".")[2] for name in UNet(1, 8, 1).state_dict() if name.startswith("up_low.0")}
     assert block == {"norm_1", "conv_1", "scale_shift", "norm_2", "conv_2", "skip"}
-    again = unet()
-    again.load_state_dict(unet().state_dict())
+    assert shapes(MLP(3, 8, 2).state_dict()) == {
+        "time.layers.0.weight": (2, 2), "time.layers.0.bias": (2,), "time.layers.2.weight": (2, 2),
+        "time.layers.2.bias": (2,), "hidden.0.weight": (8, 3), "hidden.0.bias": (8,), "hidden.1.weight": (8, 8),
+        "hidden.1.bias": (8,), "hear_time.0.weight": (8, 2), "hear_time.0.bias": (8,), "hear_time.1.weight": (8, 2),
+        "hear_time.1.bias": (8,), "out.weight": (3, 8), "out.bias": (3,),
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_files_written_long_ago_still_fit(name):
+    """Every name and every shape is that of the weights that are shipped."""
+    tensors, notes = read_weights(shipped(f"{name}.safetensors"))
+    del tensors["schedule.beta"]
+    assert not ("label.weight" in tensors and tensors["label.weight"][0].any())  # that of "not told"
+    assert shapes(UNet(**notes["options"]).state_dict()) == shapes(tensors)
+
+
+def test_any_real_time_will_do(network):
+    """A whole one says the same as an integer, and one between two says something between: times need not be steps."""
+    x_t, t = batch(network)
+    answer = network(x_t, t)
+    torch.testing.assert_close(network(x_t, t.double()), answer)
+    torch.testing.assert_close(network(x_t, t + 1e-3), answer, rtol=1e-1, atol=3e-2)
+    assert not torch.equal(network(x_t, t + 1e-3), answer)
+    for other in (t - 0.5, -t, t * 1e4):
+        assert network(x_t, other).isfinite().all()
+
+
+def test_a_network_looks_at_shapes_and_its_check_at_values():
+    network = unet()
+    x_t, t = batch(network)
+    for wrong in (t[:3], t[:, None], t[0]):
+        with refused("t"):
+            network(x_t, wrong)
+    for wrong in (x_t[:, 0], x_t[..., :7], x_t.repeat(1, 2, 1, 1)):
+        with refused("x_t"):
+            network(wrong, t)
+    for labels in (torch.tensor([0, 1, 2, 3]), torch.tensor([-2, 0, 0, 0]), torch.zeros(4), torch.zeros(4, 1).long()):
+        with refused("labels"):
+            network.check(labels=labels)
+    network.check(labels=torch.tensor([-1, 0, 1, 2]))
+    network.check()
+    with refused("labels"):
+        network(x_t, t, labels=torch.zeros(3).long())
+    deaf = unet(num_classes=None)
+    for ask in (deaf.check, lambda labels: deaf(x_t, t, labels)):
+        with refused("labels"):
+            ask(labels=torch.zeros(4).long())
+    assert (network.nothing, deaf.nothing) == ({"labels": -1}, {})
 
 
 def test_networks_work_in_float64(network):

@@ -1,26 +1,32 @@
 """q(x_t | x_0), q(x_s | x_t, x_0) and the converters, by diffusers, by integration and by going there and back."""
 
+from itertools import product
+
 import pytest
 import torch
-from conftest import z_score
+from conftest import PATHS, z_score
 from diffusers import DDPMScheduler
 from scipy import stats
 
 from diffusion_lab import (
+    TARGETS,
     NoiseSchedule,
+    SigmaPath,
     add_noise,
-    eps_from_score,
-    eps_from_v,
+    convert,
     eps_from_x0,
     forward_chain,
     posterior,
-    score_from_eps,
-    v_from_eps,
-    velocity,
+    training_target,
     x0_from_eps,
 )
 
 SHAPES = [(5, 1), (5, 2), (5, 3, 4, 8)]
+BACK = {
+    "cosine": [(1, 0), (2, 1), (40, 39), (40, 10), (90, 0), (99, 60)],
+    "straight": [(0.4, 0.0), (0.5, 0.4), (1.0, 0.3)],
+    "sigma": [(1.0, 0.0), (2.0, 0.5)],
+}
 
 
 def draw(*shape, seed=0):
@@ -28,13 +34,13 @@ def draw(*shape, seed=0):
 
 
 @pytest.mark.parametrize("shape", SHAPES)
-def test_add_noise_and_velocity_are_those_of_diffusers(shape):
+def test_add_noise_and_v_are_those_of_diffusers(shape):
     scheduler = DDPMScheduler(num_train_timesteps=1000)
     schedule = NoiseSchedule.linear()
     x_0, eps = draw(*shape), draw(*shape, seed=1)
     t = torch.tensor([1, 2, 500, 999, 1000])
     assert (add_noise(x_0, t, eps, schedule) - scheduler.add_noise(x_0, eps, t - 1)).abs().max() < 1e-5
-    assert (velocity(x_0, t, eps, schedule) - scheduler.get_velocity(x_0, eps, t - 1)).abs().max() < 1e-5
+    assert (training_target("v", x_0, t, eps, schedule) - scheduler.get_velocity(x_0, eps, t - 1)).abs().max() < 1e-5
 
 
 def test_time_zero_is_clean_data(cosine):
@@ -49,17 +55,21 @@ def test_an_int_stands_for_the_whole_batch(cosine):
 
 
 @pytest.mark.parametrize("shape", SHAPES)
-def test_all_four_say_the_same(shape, cosine):
-    """eps -> x_0, v, score and back, each against the definition from x_0 and eps."""
-    x_0, eps = draw(*shape), draw(*shape, seed=1)
-    t = torch.tensor([1, 2, 30, 70, 95])
-    x_t, v = add_noise(x_0, t, eps, cosine), velocity(x_0, t, eps, cosine)
-    same = {"rtol": 1e-7, "atol": 1e-7}
+def test_all_of_them_say_the_same(shape, cosine):
+    """From each to each, against the definition from x_0 and eps."""
+    x_0, eps, t, same = (
+        draw(*shape),
+        draw(*shape, seed=1),
+        torch.tensor([1, 2, 30, 70, 95]),
+        {"rtol": 1e-7, "atol": 1e-7},
+    )
+    x_t, said = add_noise(x_0, t, eps, cosine), {name: training_target(name, x_0, t, eps, cosine) for name in TARGETS}
+    for source, target in product(TARGETS, TARGETS):
+        torch.testing.assert_close(convert(x_t, t, said[source], cosine, source, target), said[target], **same)
+    for ours, expected in [(said["x_0"], x_0), (said["eps"], eps)]:
+        torch.testing.assert_close(ours, expected, **same)
     torch.testing.assert_close(x0_from_eps(x_t, t, eps, cosine), x_0, **same)
     torch.testing.assert_close(eps_from_x0(x_t, t, x_0, cosine), eps, **same)
-    torch.testing.assert_close(eps_from_v(x_t, t, v, cosine), eps, **same)
-    torch.testing.assert_close(v_from_eps(x_t, t, eps, cosine), v, **same)
-    torch.testing.assert_close(eps_from_score(x_t, t, score_from_eps(x_t, t, eps, cosine), cosine), eps, **same)
 
 
 def test_the_score_of_one_point_is_the_slope_of_its_bell(cosine):
@@ -68,22 +78,22 @@ def test_the_score_of_one_point_is_the_slope_of_its_bell(cosine):
     alpha_bar = cosine.alpha_bar[30]
     bell = torch.distributions.Normal(alpha_bar.sqrt() * x_0, (1 - alpha_bar).sqrt())
     (slope,) = torch.autograd.grad(bell.log_prob(x_t).sum(), x_t)
-    torch.testing.assert_close(score_from_eps(x_t.detach(), 30, eps, cosine), slope)
+    torch.testing.assert_close(convert(x_t.detach(), 30, eps, cosine, "eps", "score"), slope)
 
 
-@pytest.mark.parametrize(("t", "s"), [(1, 0), (2, 1), (40, 39), (40, 10), (90, 0), (99, 60)])
-def test_posterior_is_bayes_on_a_grid(t, s, cosine):
+@pytest.mark.parametrize(("name", "t", "s"), [(name, t, s) for name, pairs in BACK.items() for t, s in pairs])
+def test_posterior_is_bayes_on_a_grid(name, t, s):
     """q(x_s | x_t, x_0) = q(x_t | x_s) q(x_s | x_0) / q(x_t | x_0), summed up numerically."""
-    x_0, x_t = 0.7, -0.4
+    x_0, x_t, path = 0.7, -0.4, PATHS[name]
     [clean, noisy] = torch.tensor([[[x_0]], [[x_t]]], dtype=torch.float64)
-    mean, variance = posterior(clean, noisy, t, cosine, s)
+    mean, variance = posterior(clean, noisy, t, path, s)
     if s == 0:
         assert (mean.item(), variance.item()) == (pytest.approx(x_0), pytest.approx(0, abs=1e-15))
         return
-    a_t, a_s = cosine.alpha_bar[t].item(), cosine.alpha_bar[s].item()
+    (a_t, b_t), (a_s, b_s) = path.ab(t), path.ab(s)
     grid = torch.linspace(-8, 8, 200_001, dtype=torch.float64)
-    from_x_0 = -((grid - a_s**0.5 * x_0) ** 2) / (2 * (1 - a_s))
-    to_x_t = -((x_t - (a_t / a_s) ** 0.5 * grid) ** 2) / (2 * (1 - a_t / a_s))
+    from_x_0 = -((grid - a_s * x_0) ** 2) / (2 * b_s**2)
+    to_x_t = -((x_t - a_t / a_s * grid) ** 2) / (2 * (b_t**2 - (a_t / a_s * b_s) ** 2))
     density = (from_x_0 + to_x_t).softmax(0)
     by_hand = (density * grid).sum().item()
     assert mean.item() == pytest.approx(by_hand, abs=1e-8)
@@ -109,6 +119,13 @@ def test_stepping_back_from_where_noise_leads_is_where_noise_was(t, s, cosine):
     torch.testing.assert_close(width**2 + variance[0], (1 - a_s).view(1))
 
 
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+@pytest.mark.parametrize("last", [0.1, 0.7, 80.0])
+def test_the_last_time_is_one_of_the_path_to_whatever_it_is_rounded(last, dtype):
+    """In float32 the first of these is more, the second less."""
+    assert SigmaPath(sigma_max=last).ab(torch.tensor([last], dtype=dtype))[1].item() == pytest.approx(last)
+
+
 def test_walking_the_chain_is_jumping():
     schedule = NoiseSchedule.linear(30, 0.001, 0.2)
     x_0 = torch.full((20_000, 1), 0.7)
@@ -126,6 +143,6 @@ def test_dtype_follows_the_data(cosine):
     for dtype in (torch.float32, torch.float64):
         x_0, eps = draw(3, 2).to(dtype), draw(3, 2, seed=1).to(dtype)
         x_t = add_noise(x_0, 5, eps, cosine)
-        results = [x_t, *posterior(x_0, x_t, 5, cosine), score_from_eps(x_t, 5, eps, cosine)]
+        results = [x_t, *posterior(x_0, x_t, 5, cosine), convert(x_t, 5, eps, cosine, "eps", "score")]
         results += [state for _, state in zip(range(3), forward_chain(x_0, cosine), strict=False)]
         assert {result.dtype for result in results} == {dtype}

@@ -196,6 +196,17 @@ def test_a_change_elsewhere_is_not(notebook, package):
     assert complaints(notebook, package) == []
 
 
+def test_the_words_of_an_error_do_not_count_but_what_raises_it_does(notebook, package):
+    code = "def double(x):\n    if x < {limit}:\n        raise {kind}(f'{words} {{x}}')\n    return 2 * x\n"
+    prints = []
+    for limit, kind, words in [(0, "ValueError", "no"), (0, "ValueError", "never, ever"), (1, "ValueError", "no"),
+                               (0, "TypeError", "no")]:  # fmt: skip
+        (package / "double.py").write_text(code.format(limit=limit, kind=kind, words=words))
+        prints.append(fingerprint(notebook, package)["pack.double"])
+    assert prints[0] == prints[1]
+    assert len(set(prints)) == 3
+
+
 def test_the_colab_cell_does_not_count(notebook, package):
     notebook.cells.insert(1, new_code_cell("%pip install x", id="colab", execution_count=1))
     for count, cell in enumerate(notebook.cells[1:], start=1):

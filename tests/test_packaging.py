@@ -31,12 +31,14 @@ def wheel(tmp_path_factory):
     return path
 
 
-def test_wheel_holds_every_module_and_nothing_else(wheel):
-    modules = {path.relative_to(ROOT).as_posix() for path in ROOT.glob("diffusion_lab/**/*.py")}
-    weights = {path.relative_to(ROOT).as_posix() for path in ROOT.glob("diffusion_lab/weights/*") if path.is_file()}
+def test_wheel_holds_every_file_of_the_package_and_nothing_else(wheel):
+    files = {path for path in ROOT.glob("diffusion_lab/**/*") if path.is_file() and path.parent.name != "__pycache__"}
+    files = {path.relative_to(ROOT).as_posix() for path in files}
+    weights = {name for name in files if name.startswith("diffusion_lab/weights/")}
     inside = set(zipfile.ZipFile(wheel).namelist())
     described = {name for name in inside if name.split("/")[0].endswith(".dist-info")}
-    assert inside - described == modules | weights
+    assert inside - described == files
+    assert {Path(name).suffix for name in files - weights} <= {".py", ".html", ".mplstyle"}
     assert {"judge", "mnist", "mnist-conditional"} <= {Path(name).stem for name in weights}
     assert sum((ROOT / name).stat().st_size for name in weights) < 5_000_000
     assert {"LICENSE", "LICENSE-text"} <= {Path(name).name for name in described}
@@ -62,9 +64,9 @@ def test_installed_wheel_imports_away_from_the_project(wheel, tmp_path):
     run(sys.executable, "-m", "pip", "install", "--no-deps", "--no-index", "--target", target, wheel, cwd=tmp_path)
     code = (
         "import sys; sys.path.insert(0, sys.argv[1]); import diffusion_lab as lab; "
-        "print(lab.__file__, lab.NoiseSchedule.cosine(T=10).alpha_bar.shape); "
-        "lab.load_pretrained('mnist'), lab.load_pretrained('mnist-conditional'), lab.load_judge()"
+        "lab.load_pretrained('mnist'), lab.load_pretrained('mnist-conditional'), lab.load_judge(); "
+        "lab.figures.use_style(); "
+        "print(lab.__file__); print(tuple(lab.NoiseSchedule.cosine(T=10).alpha_bar.shape))"
     )
     printed = run(sys.executable, "-c", code, target, cwd=tmp_path)
-    assert printed.startswith(str(target))
-    assert "11" in printed
+    assert printed.splitlines() == [str(target / "diffusion_lab" / "__init__.py"), "(11,)"]

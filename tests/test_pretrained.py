@@ -11,7 +11,18 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from safetensors.torch import save
 
-from diffusion_lab import MLP, Denoiser, NoiseSchedule, UNet, WeightsError, load_pretrained, save_denoiser
+from diffusion_lab import (
+    MLP,
+    TARGETS,
+    Denoiser,
+    NoiseSchedule,
+    SigmaPath,
+    StraightPath,
+    UNet,
+    WeightsError,
+    load_pretrained,
+    save_denoiser,
+)
 from diffusion_lab.pretrained import NAMES, read_weights, shipped, write_weights
 
 SCHEDULE = NoiseSchedule.cosine(50)
@@ -41,16 +52,16 @@ def assert_refused(path, match=r"^weights: .*weights\.safetensors"):
 def test_what_is_shipped_is_ready_to_sample(name, g):
     denoiser = load_pretrained(name)
     assert isinstance(denoiser, Denoiser)
-    assert isinstance(denoiser.schedule, NoiseSchedule)
+    assert isinstance(denoiser.path, NoiseSchedule)
     assert isinstance(denoiser.card, dict)
     assert denoiser.card
     assert not any(module.training for module in denoiser.modules())
     assert not any(parameter.requires_grad for parameter in denoiser.parameters())
     assert {(p.dtype, p.device.type) for p in denoiser.parameters()} == {(torch.float32, "cpu")}
-    assert denoiser.schedule.signal_left < 1e-3
-    x_t, t = torch.randn(2, 1, 28, 28, generator=g), torch.tensor([1, denoiser.schedule.T])
-    labels = () if name == "mnist" else (torch.tensor([-1, 3]),)
-    eps = denoiser(x_t, t, *labels)
+    assert denoiser.path.signal_left < 1e-3
+    x_t, t = torch.randn(2, 1, 28, 28, generator=g), torch.tensor([1, denoiser.path.T])
+    told = {} if name == "mnist" else {"labels": torch.tensor([-1, 3])}
+    eps = denoiser(x_t, t, **told)
     assert (eps.shape, bool(eps.isfinite().all())) == ((2, 1, 28, 28), True)
     assert (eps[1] - x_t[1]).square().mean() < 0.05  # at T there is nothing but noise
     assert denoiser.network.options["num_classes"] == (None if name == "mnist" else 10)
@@ -75,16 +86,16 @@ def test_nothing_is_fetched_and_nothing_is_unpickled(monkeypatch):
         load_pretrained(name)
 
 
-@pytest.mark.parametrize("target", ["eps", "v", "x_0"])
+@pytest.mark.parametrize("target", TARGETS)
 @pytest.mark.parametrize(
-    ("network", "shape", "labels"),
+    ("network", "shape", "told"),
     [
-        (lambda: small(1, MLP, 3, 16, 2), (3,), ()),
-        (lambda: small(1, UNet, 1, 8, 1), (1, 8, 8), ()),
-        (lambda: small(1, UNet, 3, 8, 1, False, 4), (3, 4, 4), (torch.tensor([0, 3, -1, 2]),)),
+        (lambda: small(1, MLP, 3, 16, 2), (3,), {}),
+        (lambda: small(1, UNet, 1, 8, 1), (1, 8, 8), {}),
+        (lambda: small(1, UNet, 3, 8, 1, False, 4), (3, 4, 4), {"labels": torch.tensor([0, 3, -1, 2])}),
     ],
 )
-def test_what_is_saved_comes_back(network, shape, labels, target, tmp_path, g):
+def test_what_is_saved_comes_back(network, shape, told, target, tmp_path, g):
     network = network().train()
     with torch.no_grad():
         for parameter in network.parameters():  # a fresh U-Net says 0
@@ -94,15 +105,25 @@ def test_what_is_saved_comes_back(network, shape, labels, target, tmp_path, g):
     again = load_pretrained(tmp_path / "weights")
     assert (again.card, again.target, again.network.options) == (CARD, target, network.options)
     assert type(again.network) is type(network)
-    assert torch.equal(again.schedule.beta, SCHEDULE.beta)  # to the last digit
+    assert torch.equal(again.path.beta, SCHEDULE.beta)  # to the last digit
     for name, weight in network.state_dict().items():
         torch.testing.assert_close(again.network.state_dict()[name], weight, rtol=5e-4, atol=1e-6)
     x_t, t = torch.randn(4, *shape, generator=g), torch.tensor([10, 25, 40, 50])
-    eps = denoiser.eval()(x_t, t, *labels)
+    eps = denoiser.eval()(x_t, t, **told)
     assert eps.std() > 0.01
-    torch.testing.assert_close(again(x_t, t, *labels), eps, rtol=1e-2, atol=1e-2)
+    torch.testing.assert_close(again(x_t, t, **told), eps, rtol=1e-2, atol=1e-2)
     assert load_pretrained(str(tmp_path / "weights")).card == CARD
     assert os.listdir(tmp_path) == ["weights"]
+
+
+@pytest.mark.parametrize("path", [StraightPath(), SigmaPath(), SigmaPath(0.01, 20, 5)])
+def test_the_other_paths_come_back_too(path, tmp_path, g):
+    denoiser = Denoiser(small(1, MLP, 2, 8, 1), path, "flow")
+    save_denoiser(denoiser, tmp_path / "weights", CARD)
+    again = load_pretrained(tmp_path / "weights")
+    assert (again.path, again.target, again.card) == (path, "flow", CARD)
+    x_t = torch.randn(4, 2, generator=g)
+    torch.testing.assert_close(again(x_t, 0.5), denoiser(x_t, 0.5), rtol=1e-2, atol=1e-2)
 
 
 def test_every_number_of_a_dtype_of_its_own_comes_back(tmp_path):
@@ -133,8 +154,8 @@ def test_a_bit_flipped_anywhere(share, bit, good, path):
 def test_a_byte_changed_where_it_matters_in_what_is_shipped(spot, path):
     content = shipped("mnist.safetensors").read_bytes()
     place = content.find(spot)
-    places = [place] if place >= 0 else []
-    for at in (*places, len(content) // 2, len(content) - 1):
+    assert place >= 0
+    for at in (place, len(content) // 2, len(content) - 1):
         broken = bytearray(content)
         broken[at] ^= 1
         path.write_bytes(broken)
@@ -148,7 +169,7 @@ def test_every_part_is_under_the_checksum(good, path):
     notes = json.loads(header["__metadata__"]["notes"])
     path.write_bytes(good)
     tensors, _ = read_weights(path)
-    half = {name: tensor.half() if name != "schedule.beta" else tensor for name, tensor in tensors.items()}
+    half = {name: tensor.half() if name != "schedule.beta" else tensor.clone() for name, tensor in tensors.items()}
     metadata = header["__metadata__"]
     name = "out.weight"
 
@@ -178,6 +199,16 @@ def test_every_part_is_under_the_checksum(good, path):
     ):
         write(half, **changes)
         assert_refused(path, "checksum does not agree")
+
+
+def test_what_was_read_does_not_hang_on_the_file(good, path):
+    """Whoever writes over it afterwards changes nothing that is in use."""
+    path.write_bytes(good)
+    denoiser, (tensors, _) = load_pretrained(path), read_weights(path)
+    before = {name: tensor.clone() for name, tensor in tensors.items()}
+    path.write_bytes(bytes(len(good)))
+    assert denoiser.path == SCHEDULE
+    assert all(torch.equal(tensors[name], before[name]) for name in before)
 
 
 @given(share=st.floats(0, 1, exclude_max=True))
@@ -232,7 +263,7 @@ def test_what_is_not_there(tmp_path):
 @pytest.mark.parametrize("moment", ["fsync", "replace"])
 def test_a_failure_while_saving_leaves_what_was_there(moment, good, tmp_path, monkeypatch):
     path = tmp_path / "weights.safetensors"
-    denoiser = Denoiser(small(5, MLP, 2, 8, 1), SCHEDULE)
+    denoiser = Denoiser(small(5, MLP, 2, 8, 1), SCHEDULE, "eps")
 
     def fail(*_):
         raise OSError("no space left on device")
@@ -251,9 +282,13 @@ def test_a_failure_while_saving_leaves_what_was_there(moment, good, tmp_path, mo
     assert os.listdir(tmp_path) == [path.name]
 
 
-def test_only_our_networks_can_be_built_again(tmp_path):
-    with refused("denoiser"):
-        save_denoiser(Denoiser(torch.nn.Linear(2, 2), SCHEDULE), tmp_path / "w", {})
-    with pytest.raises(TypeError):
-        save_denoiser(Denoiser(small(), SCHEDULE), tmp_path / "w", {"tensor": torch.zeros(2)})  # JSON cannot hold it
+def test_only_our_networks_and_paths_can_be_built_again(tmp_path):
+    class OwnPath(StraightPath):
+        pass
+
+    for denoiser in (Denoiser(torch.nn.Linear(2, 2), SCHEDULE, "eps"), Denoiser(small(), OwnPath(), "eps")):
+        with refused("denoiser"):
+            save_denoiser(denoiser, tmp_path / "w", {})
+    with pytest.raises(TypeError):  # JSON cannot hold it
+        save_denoiser(Denoiser(small(), SCHEDULE, "eps"), tmp_path / "w", {"tensor": torch.zeros(2)})
     assert os.listdir(tmp_path) == []

@@ -1,17 +1,20 @@
 """The tables of NoiseSchedule: what they are by definition, and what diffusers has."""
 
 import math
+from itertools import pairwise
 
+import numpy as np
 import pytest
 import torch
 from bad_values import BROKEN, not_a_number
 from conftest import refused
-from diffusers import DDPMScheduler
+from diffusers import DDIMScheduler, DDPMScheduler
 from diffusers.schedulers.scheduling_ddim import rescale_zero_terminal_snr
 from hypothesis import given
 from hypothesis import strategies as st
 
 from diffusion_lab import NoiseSchedule
+from diffusion_lab.noising import per_sample
 
 EVERY = {
     "linear": NoiseSchedule.linear(),
@@ -103,21 +106,49 @@ def test_signal_left_tells_the_short_schedules_from_the_honest_ones():
     assert NoiseSchedule.cosine(100).signal_left < 1e-4
 
 
-def test_check_t_gives_one_whole_number_for_each_sample():
-    schedule = NoiseSchedule.constant(20, 0.1)
-    assert schedule.check_t(7, 3).tolist() == [7, 7, 7]
+@pytest.mark.parametrize("t", [0, 1, 20])
+def test_a_and_b_are_the_roots_of_the_table_at_whole_numbers_of_any_kind(t):
+    """Of those that have no room for T, too."""
+    schedule = NoiseSchedule.constant(1000, 0.1)
+    expected = pytest.approx((0.9 ** (t / 2), (1 - 0.9**t) ** 0.5), rel=1e-9)
+    for whole in (int, np.int64):
+        a, b = schedule.ab(whole(t))
+        assert (type(a), type(b)) == (float, float)
+        assert (a, b) == expected
     for dtype in (torch.uint8, torch.int8, torch.int16, torch.int32, torch.int64):
-        t = schedule.check_t(torch.tensor([0, 20], dtype=dtype), 2)
-        assert (t.tolist(), t.dtype) == ([0, 20], torch.int64)
+        a, b = schedule.ab(torch.tensor([20, t], dtype=dtype))
+        assert (a.shape, a.dtype, b.dtype) == ((2,), torch.float64, torch.float64)
+        assert (a[1].item(), b[1].item()) == expected
 
 
-def test_at_lines_the_table_up_with_the_batch():
+def test_one_number_for_each_sample_lines_up_with_the_batch():
     schedule = NoiseSchedule.constant(20, 0.1)
     x = torch.zeros(3, 2, 4, 5)
-    values = schedule.at(schedule.alpha_bar, torch.tensor([0, 1, 20]), x)
+    values = per_sample(schedule.ab(torch.tensor([0, 1, 20]))[0] ** 2, x)
     assert values.shape == (3, 1, 1, 1)
     assert values.flatten().tolist() == pytest.approx([1, 0.9, 0.9**20])
     assert values.dtype == x.dtype
+    with refused("t"):
+        per_sample(torch.ones(1), x)  # it would broadcast
+
+
+@given(st.integers(1, 1200), st.data())
+def test_the_times_of_a_sampler_fall_from_T_to_0_in_even_steps(T, data):
+    schedule, steps = NoiseSchedule.constant(T, 0.1), data.draw(st.integers(1, T))
+    times = schedule.times(steps)
+    gaps = [t - s for t, s in pairwise(times)]
+    assert (times[0], times[-1], len(times)) == (T, 0, steps + 1)
+    assert min(gaps) >= 1
+    assert max(gaps) - min(gaps) <= (T % steps > 0)
+    assert schedule.times() == list(range(T, -1, -1))
+
+
+@pytest.mark.parametrize("T", [10, 50, 100, 1000])
+def test_the_times_are_the_trailing_ones_of_diffusers(T):
+    theirs = DDIMScheduler(num_train_timesteps=T, timestep_spacing="trailing")
+    for steps in [n for n in range(1, T + 1) if T % n == 0] + [3, 6, 7]:
+        theirs.set_timesteps(steps)
+        assert NoiseSchedule.linear(T).times(steps) == [*(theirs.timesteps + 1).tolist(), 0]
 
 
 LONG = ["linear", "scaled_linear", "cosine"]

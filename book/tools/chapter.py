@@ -30,11 +30,18 @@ def canonical(node) -> str:
     return repr(node)
 
 
-def without_docstrings(tree: ast.Module) -> ast.Module:
+def without_words(tree: ast.Module) -> ast.Module:
+    """The tree without docstrings and without the texts of the errors it raises: no output depends on them."""
     documented = ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef
     for node in ast.walk(tree):
         if isinstance(node, documented) and ast.get_docstring(node) is not None:
             node.body = node.body[1:]
+        elif isinstance(node, ast.Raise):
+            for word in ast.walk(node):
+                if isinstance(word, ast.JoinedStr):
+                    word.values = []
+                elif isinstance(word, ast.Constant) and isinstance(word.value, str):
+                    word.value = ""
     return tree
 
 
@@ -92,13 +99,16 @@ class Package:
 
 
 def fingerprint(nb: nbformat.NotebookNode, package: Path = PACKAGE) -> dict[str, str]:
-    """SHA-256 of the notebook's code and of each package module that it depends on, comments and docstrings apart."""
+    """SHA-256 of the notebook's code and of each package module that it depends on.
+
+    Comments, docstrings and the texts of errors apart.
+    """
     to_python = TransformerManager().transform_cell
     codes = [ast.parse(to_python(cell.source)) for cell in nb.cells if cell.cell_type == "code" and cell.id != "colab"]
     modules = Package(package)
     used = set().union(*(imported(code, "__main__", package.name) for code in codes))
     texts = {"cells": canonical(codes)}
-    texts |= {name: canonical(without_docstrings(modules.trees[name])) for name in modules.reached_from(used)}
+    texts |= {name: canonical(without_words(modules.trees[name])) for name in modules.reached_from(used)}
     return {name: hashlib.sha256(text.encode()).hexdigest() for name, text in sorted(texts.items())}
 
 

@@ -4,31 +4,34 @@ The tests see that every entry has its chapter, and that the chapter uses what i
 """
 
 TAUGHT_IN = {
-    "01-number-eight": ["datasets.number_eight", "exact.ExactDenoiser"],
+    "01-number-eight": ["datasets.number_eight", "exact.ExactDenoiser", "sampling.walk", "sampling.sample"],
     "02-adding-noise": ["schedule.NoiseSchedule", "noising.add_noise", "noising.forward_chain"],
     "03-s-curve": [
-        "datasets.s_curve", "metrics.energy_distance", "models.mlp.MLP", "noising.velocity", "noising.eps_from_v",
-        "noising.v_from_eps", "sampling.ddpm", "sampling.sample", "training.train", "figures.cloud", "figures.clouds",
-        "figures.frame", "figures.player", "figures.save_gif", "figures.use_style",
+        "datasets.s_curve", "metrics.energy_distance", "models.mlp.MLP", "targets.training_target", "targets.convert",
+        "steps.ddpm", "training.train", "figures.cloud", "figures.clouds", "figures.frame", "figures.player",
+        "figures.save_gif", "figures.use_style",
     ],
     "04-the-network": ["models.unet.UNet", "models.unet.SelfAttention"],
     "05-mnist": [
         "datasets.mnist", "datasets.digits", "guidance.Guided", "pretrained.load_pretrained", "figures.image_grid",
-        "figures.show_images", "figures.unet_diagram",
+        "figures.show_images", "sampling.clip", "draws.logit_normal", "draws.stratified",
     ],
-    "06-closed-forms": ["noising.posterior", "noising.x0_from_eps", "noising.eps_from_x0"],
-    "08-perfect-denoiser": ["noising.score_from_eps", "noising.eps_from_score"],
-    "09-fewer-steps": ["sampling.timesteps", "sampling.ddim", "sampling.dpm_solver"],
+    "06-closed-forms": ["noising.posterior", "targets.x0_from_eps", "targets.eps_from_x0"],
+    "07-the-objective": ["targets.denoising_loss", "draws.uniform"],
+    "09-fewer-steps": ["steps.ddim", "steps.dpm_solver", "sampling.threshold"],
     "10-judging-samples": ["metrics.Gaussian", "metrics.frechet_distance", "metrics.nearest", "judge.load_judge"],
 }  # fmt: skip
 # What no chapter has to name: it is made, raised or used by what one does.
 COMES_WITH = {
+    "schedule.NoiseSchedule": ["paths.Path", "paths.StraightPath", "paths.SigmaPath"],
     "training.train": [
-        "training.Run", "training.TrainingError", "checkpoints.CheckpointError", "denoiser.Denoiser",
-        "denoiser.loss_weight",
+        "training.training_steps", "training.Run", "engine.TrainingError", "engine.CheckpointError",
+        "denoiser.Denoiser", "denoiser.predict_x0", "targets.min_snr",
     ],
+    "targets.convert": ["targets.TARGETS"],
+    "steps.ddpm": ["steps.Moment", "steps.Place"],
     "models.unet.UNet": ["models.unet.ResidualBlock"],
-    "datasets.mnist": ["datasets.data_folder", "datasets.DataNotFoundError"],
+    "datasets.mnist": ["datasets.data_folder", "datasets.has_mnist", "datasets.DataNotFoundError"],
     "pretrained.load_pretrained": ["pretrained.save_denoiser", "pretrained.WeightsError"],
     "judge.load_judge": ["judge.Judge", "judge.Verdict", "judge.DigitClassifier"],
 }  # fmt: skip

@@ -3,11 +3,11 @@
 from torch import Tensor, nn
 
 from ..checks import check_whole
-from .embedding import TimeEmbedding, check_inputs
+from .embedding import TimeEmbedding, check_shapes
 
 
 class MLP(nn.Module):
-    """``(B, dim)`` points and ``(B,)`` timesteps to ``(B, dim)``.
+    """``(B, dim)`` points and ``(B,)`` times to ``(B, dim)``.
 
     Args:
         dim: the number of coordinates of a point.
@@ -30,7 +30,7 @@ class MLP(nn.Module):
         self.out = nn.Linear(width, dim)
 
     def forward(self, x_t: Tensor, t: Tensor) -> Tensor:
-        check_inputs(x_t, t)
+        check_shapes(x_t, t)
         if x_t.ndim != 2 or x_t.shape[1] != self.dim:
             raise ValueError(f"x_t: expected shape (B, {self.dim}), got {tuple(x_t.shape)}")
         time = self.time(t)  # (B, width / 4)

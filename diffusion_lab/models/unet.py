@@ -8,7 +8,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from ..checks import check_labels, check_whole
-from .embedding import TimeEmbedding, check_inputs
+from .embedding import TimeEmbedding, check_shapes
 
 
 class ResidualBlock(nn.Module):
@@ -52,7 +52,7 @@ class SelfAttention(nn.Module):
 
 
 class UNet(nn.Module):
-    """``(B, channels, H, W)`` images and ``(B,)`` timesteps to ``(B, channels, H, W)``; H and W multiples of 4.
+    """``(B, channels, H, W)`` images and ``(B,)`` times to ``(B, channels, H, W)``; H and W multiples of 4.
 
     Images are first folded: each 2x2 square of pixels becomes one place with four times the channels, so the top
     level already works at half the size, at a quarter of the cost. The second level works at a quarter of the size.
@@ -64,8 +64,11 @@ class UNet(nn.Module):
         attention: whether places attend to each other at the lowest level.
         num_classes: with labels, how many there are; a label is ``0..num_classes-1``, or -1 for "not told".
 
+    Attributes:
+        nothing: what "not told" is for each condition.
+
     Raises (in ``forward``):
-        TypeError, ValueError: naming ``x_t``, ``t`` or ``labels`` where its type, shape or range is off.
+        ValueError: naming ``x_t`` or ``t`` where its shape is off.
     """
 
     def __init__(
@@ -84,6 +87,7 @@ class UNet(nn.Module):
         if num_classes is not None:
             check_whole("num_classes", num_classes)
         self.channels, self.num_classes = channels, num_classes
+        self.nothing = {} if num_classes is None else {"labels": -1}
         self.options = {"channels": channels, "width": width, "blocks": blocks, "attention": attention,
                         "num_classes": num_classes}  # fmt: skip
         top, low, embedding = width, 2 * width, 4 * width
@@ -107,10 +111,17 @@ class UNet(nn.Module):
         )
 
     def forward(self, x_t: Tensor, t: Tensor, labels: Tensor | None = None) -> Tensor:
-        self._check(x_t, t, labels)
+        check_shapes(x_t, t)
+        if x_t.ndim != 4 or x_t.shape[1] != self.channels or x_t.shape[2] % 4 or x_t.shape[3] % 4:
+            raise ValueError(
+                f"x_t: expected shape (B, {self.channels}, H, W) with H and W multiples of 4, got {tuple(x_t.shape)}"
+            )
         embedding = self.time(t)  # (B, 4 width)
-        if self.label is not None:
-            embedding = embedding + self.label(torch.zeros_like(t) if labels is None else labels + 1)
+        if labels is not None:  # without them, that of "not told" would be added, which is zero
+            if self.label is None or labels.shape != t.shape:
+                taken = "none without num_classes" if self.label is None else f"shape {tuple(t.shape)}"
+                raise ValueError(f"labels: expected {taken}, got shape {tuple(labels.shape)}")
+            embedding = embedding + self.label(labels + 1)
 
         h, skips = self.fold(x_t), []  # (B, width, H/2, W/2)
         for block in self.down_top:
@@ -128,17 +139,13 @@ class UNet(nn.Module):
             h = block(torch.cat([h, skips.pop()], dim=1), embedding)
         return self.unfold(h)  # (B, channels, H, W)
 
-    def _check(self, x_t: Tensor, t: Tensor, labels: Tensor | None) -> None:
-        check_inputs(x_t, t)
-        if x_t.ndim != 4 or x_t.shape[1] != self.channels or x_t.shape[2] % 4 or x_t.shape[3] % 4:
-            raise ValueError(
-                f"x_t: expected shape (B, {self.channels}, H, W) with H and W multiples of 4, got {tuple(x_t.shape)}"
-            )
+    def check(self, labels: Tensor | None = None) -> None:
+        """Raise unless the labels are such as it can take. Looks at values: for doors, not for ``forward``."""
         if labels is None:
             return
         if self.num_classes is None:
-            raise ValueError("labels: this U-Net was made without num_classes and takes none")
-        check_labels(labels, len(x_t))
+            raise ValueError("labels: expected none; this U-Net was made without num_classes")
+        check_labels(labels, len(labels))
         if len(labels) and not (labels.min() >= -1 and labels.max() < self.num_classes):
             raise ValueError(f"labels: expected -1..{self.num_classes - 1}, got {labels.min()}..{labels.max()}")
 
