@@ -1,7 +1,7 @@
 """Digits: what they cost to learn and to draw, and how good they are; one thread, process time, each beside its floor.
 
     python benchmarks/digits.py                        everything, some three hours; writes digits.md
-    python benchmarks/digits.py --only speed,flops     some parts of it: text course live shipped speed flops choices
+    python benchmarks/digits.py --only speed,flops     some: text course live shipped speed fast flops choices
     python benchmarks/digits.py --quick                a fiftieth of the work, to see that it runs: _digits_quick.md
 
 Every measurement is kept in a file of JSON lines as soon as it is made, and the table is written from that file. One
@@ -30,6 +30,7 @@ PARTS = {
     "live": digits_ours.live,
     "shipped": digits_ours.shipped,
     "speed": digits_speed.speed,
+    "fast": digits_speed.fast,
     "flops": digits_speed.flops,
     "choices": digits_ours.choices,
 }

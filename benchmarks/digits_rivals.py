@@ -81,7 +81,7 @@ class CourseNetwork(nn.Module):
 
 def unet_2d(in_channels: int = 1) -> nn.Module:
     """``UNet2DModel`` with 32-64-64 channels, as the course's unit 2 builds it."""
-    datasets.torchvision_datasets()  # so that diffusers' own import of torchvision works beside a CPU build of torch
+    datasets.torchvision()  # so that diffusers' own import of torchvision works beside a CPU build of torch
     from diffusers import UNet2DModel
 
     return UNet2DModel(
@@ -102,8 +102,8 @@ class Shifted(nn.Module):
         super().__init__()
         self.network = network
 
-    def forward(self, x_t: Tensor, t: Tensor, *conditions: Tensor) -> Tensor:
-        out = self.network(x_t, t - 1, *conditions)
+    def forward(self, x_t: Tensor, t: Tensor, **conditions: Tensor) -> Tensor:
+        out = self.network(x_t, t - 1, **conditions)
         return out if isinstance(out, Tensor) else out.sample
 
 
@@ -128,7 +128,7 @@ def course(work: Work) -> Jobs:
         training = trained_as_they_do(network, loss, EPOCHS * EPOCH, work.seconds(EQUAL_SECONDS))
         about = {"what": "the course's, equal time", **training}
         schedule = NoiseSchedule.cosine(1000)
-        denoiser = Denoiser(Shifted(network), schedule)
+        denoiser = Denoiser(Shifted(network), schedule, "eps")
         first = about | judged(denoiser, schedule, work.images(200), steps=work.steps(25), eta=1.0)
         labels, start = torch.arange(100) % 10, time.process_time()
         x, calls = torch.randn(100, 1, 28, 28), work.steps(100)
@@ -151,7 +151,7 @@ def trained_as_they_do(network: nn.Module, loss: Callable, steps: int, seconds: 
     from torchvision import transforms
 
     to_tensor = transforms.Compose([transforms.ToTensor(), lambda x: 2 * x - 1])
-    data = datasets.torchvision_datasets().MNIST(datasets.data_folder(), train=True, transform=to_tensor)
+    data = datasets.torchvision().datasets.MNIST(datasets.data_folder(), train=True, transform=to_tensor)
     loader = DataLoader(data, batch_size=128, shuffle=True)
     optimizer = torch.optim.Adam(network.parameters(), lr=1e-3)
     start = time.process_time()

@@ -21,7 +21,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.utils.data import DataLoader
 
-from diffusion_lab import MLP, NoiseSchedule, datasets, energy_distance, sample, train
+from diffusion_lab import MLP, NoiseSchedule, datasets, ddpm, energy_distance, sample, train
 
 N = 10_000
 SEEDS = (0, 1, 2)
@@ -37,7 +37,7 @@ def ours(data: Tensor, seed: int) -> tuple[float, dict[str, list[Tensor]]]:
     seconds = time.process_time() - start
     g = torch.Generator().manual_seed(seed)
     return seconds, {
-        "DDPM, 100 steps": [sample(run.denoiser, (N, 2), schedule, method="ddpm", generator=g) for _ in range(PAIRS)],
+        "DDPM, 100 steps": [sample(run.denoiser, (N, 2), schedule, ddpm(), generator=g) for _ in range(PAIRS)],
         "DDIM, 50 steps": [sample(run.denoiser, (N, 2), schedule, steps=50, generator=g) for _ in range(PAIRS)],
     }
 
@@ -95,7 +95,7 @@ def tutorial(data: Tensor, seed: int, epochs: int = 5000) -> tuple[float, dict[s
 
 def smalldiffusion(data: Tensor, seed: int, steps: int = 15_000) -> tuple[float, dict[str, list[Tensor]]]:
     """The README of ``smalldiffusion`` 0.5.0, its network, schedule and 15,000 steps, on our points."""
-    datasets.torchvision_datasets()  # so that its own import of torchvision works beside a CPU build of torch
+    datasets.torchvision()  # so that its own import of torchvision works beside a CPU build of torch
     import smalldiffusion as sd
 
     torch.manual_seed(seed)
