@@ -6,7 +6,8 @@ import pytest
 import torch
 from hypothesis import settings
 
-from diffusion_lab import MLP, ExactDenoiser, NoiseSchedule, SigmaPath, StraightPath, train
+from diffusion_lab import MLP, ExactDenoiser, NoiseSchedule, SigmaPath, StraightPath, datasets, train
+from diffusion_lab.datasets import DataNotFoundError
 
 torch.set_num_threads(1)
 settings.register_profile("same-every-time", derandomize=True, deadline=None, database=None, max_examples=50)
@@ -14,6 +15,8 @@ settings.load_profile("same-every-time")
 
 PATHS = {"cosine": NoiseSchedule.cosine(T=100), "straight": StraightPath(), "sigma": SigmaPath()}
 TRAINED_UNDER = NoiseSchedule.cosine(T=50)
+# A training run of the command line that takes a moment.
+TINY = ["--data", "digits", "--width", "8", "--blocks", "1", "--steps", "5", "--batch-size", "8", "--device", "cpu"]
 MEANS, STDS, WEIGHTS = [[-2.0], [0.5], [1.5]], [0.3, 0.1, 0.5], [0.5, 0.2, 0.3]
 
 
@@ -43,6 +46,25 @@ def mixture(cosine):
 def bumpy():
     """A denoiser that is right about nothing, but listens to x_t and to t, and is not linear."""
     return lambda x_t, t: torch.tanh(1.3 * x_t + t.view(-1, *[1] * (x_t.ndim - 1)) / 60) + 0.1 * torch.sin(3 * x_t)
+
+
+@pytest.fixture
+def plain(models):
+    """The file of a model without labels, from the folder that a file of tests makes; ``told`` is one with."""
+    return str(models / "plain.safetensors")
+
+
+@pytest.fixture
+def told(models):
+    return str(models / "told.safetensors")
+
+
+@pytest.fixture
+def no_mnist(monkeypatch):
+    def missing(*_, **__):
+        raise DataNotFoundError("MNIST: no copy")
+
+    monkeypatch.setattr(datasets, "mnist", missing)
 
 
 def z_score(values, expected):

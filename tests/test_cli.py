@@ -10,6 +10,7 @@ from importlib.metadata import version
 
 import pytest
 import torch
+from conftest import TINY
 from PIL import Image
 
 from diffusion_lab import (
@@ -23,10 +24,7 @@ from diffusion_lab import (
     uniform,
 )
 from diffusion_lab.cli import main
-from diffusion_lab.datasets import DataNotFoundError
 from diffusion_lab.pretrained import read_weights
-
-TINY = ["--data", "digits", "--width", "8", "--blocks", "1", "--steps", "5", "--batch-size", "8", "--device", "cpu"]
 
 
 @pytest.fixture(scope="module")
@@ -36,24 +34,6 @@ def models(tmp_path_factory):
     assert main(["train", str(folder / "plain.safetensors"), *TINY]) == 0
     assert main(["train", str(folder / "told.safetensors"), *TINY, "--labels"]) == 0
     return folder
-
-
-@pytest.fixture
-def plain(models):
-    return str(models / "plain.safetensors")
-
-
-@pytest.fixture
-def told(models):
-    return str(models / "told.safetensors")
-
-
-@pytest.fixture
-def no_mnist(monkeypatch):
-    def missing(*_, **__):
-        raise DataNotFoundError("MNIST: no copy")
-
-    monkeypatch.setattr(datasets, "mnist", missing)
 
 
 def test_train_writes_a_model_with_its_card_and_nothing_else(models, plain, told):

@@ -5,11 +5,10 @@ from pathlib import Path
 
 import pytest
 import torch
-from test_cli import TINY
+from conftest import TINY
 
-from diffusion_lab import Denoiser, NoiseSchedule, UNet, commands, datasets, save_denoiser
+from diffusion_lab import Denoiser, NoiseSchedule, UNet, commands, save_denoiser
 from diffusion_lab.cli import main
-from diffusion_lab.datasets import DataNotFoundError
 
 
 @pytest.fixture(scope="module")
@@ -20,24 +19,6 @@ def models(tmp_path_factory):
         denoiser = Denoiser(UNet(1, 8, 1, num_classes=classes), NoiseSchedule.cosine(1000), "v")
         save_denoiser(denoiser, folder / f"{name}.safetensors", {})
     return folder
-
-
-@pytest.fixture
-def plain(models):
-    return str(models / "plain.safetensors")
-
-
-@pytest.fixture
-def told(models):
-    return str(models / "told.safetensors")
-
-
-@pytest.fixture
-def no_mnist(monkeypatch):
-    def missing(*_, **__):
-        raise DataNotFoundError("MNIST: no copy")
-
-    monkeypatch.setattr(datasets, "mnist", missing)
 
 
 @pytest.mark.parametrize(
