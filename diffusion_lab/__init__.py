@@ -7,7 +7,6 @@ A denoiser is any callable ``eps = denoiser(x_t, t)``. Training makes one, sampl
 from . import datasets, figures, metrics
 from .datasets import DataNotFoundError
 from .denoiser import Denoiser, predict_x0
-from .draws import logit_normal, stratified, uniform
 from .engine import CheckpointError, TrainingError
 from .exact import ExactDenoiser
 from .guidance import Guided
@@ -15,7 +14,7 @@ from .judge import Judge, Verdict, load_judge
 from .metrics import Gaussian, energy_distance, frechet_distance, nearest
 from .models import MLP, UNet
 from .noising import add_noise, forward_chain, posterior
-from .paths import Path, SigmaPath, StraightPath
+from .paths import Path, SigmaPath, StraightPath, logit_normal, stratified, uniform
 from .pretrained import WeightsError, load_pretrained, save_denoiser
 from .sampling import clip, sample, threshold, walk
 from .schedule import NoiseSchedule

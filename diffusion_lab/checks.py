@@ -16,13 +16,9 @@ def check_whole(name: str, value: int, low: int = 1, high: float = float("inf"))
 
 def check_number(name: str, value: float, low: float, high: float = float("inf"), ends: str = "[]") -> float:
     """``value``, if it is a finite number between ``low`` and ``high``; ``ends="()"`` leaves the ends out."""
-    fine = isinstance(value, Real) and not isinstance(value, bool) and low <= value <= high
-    if (
-        not fine
-        or abs(value) == float("inf")
-        or (ends[0] == "(" and value == low)
-        or (ends[1] == ")" and value == high)
-    ):
+    number = isinstance(value, Real) and not isinstance(value, bool) and abs(value) < float("inf")
+    inside = number and (low < value < high or (ends[0] == "[" and value == low) or (ends[1] == "]" and value == high))
+    if not inside:
         raise ValueError(f"{name}: expected a finite number in {ends[0]}{low:g}, {high:g}{ends[1]}, got {value!r}")
     return float(value)
 

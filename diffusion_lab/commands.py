@@ -20,9 +20,8 @@ from torch import Tensor
 from tqdm import tqdm
 
 from . import datasets
-from .checks import check_number, check_whole
+from .checks import check_whole
 from .datasets import DataNotFoundError
-from .draws import logit_normal, stratified, uniform
 from .engine import processes
 from .figures import image_grid, save_gif
 from .files import check_writable, whole
@@ -30,6 +29,7 @@ from .guidance import Guided
 from .judge import FLOORS, load_judge
 from .metrics import nearest
 from .models import UNet
+from .paths import logit_normal, stratified, uniform
 from .pretrained import load_pretrained, save_denoiser
 from .sampling import clip, walk
 from .schedule import NoiseSchedule
@@ -45,9 +45,8 @@ DRAWS = {"stratified": stratified, "uniform": uniform, "logit-normal": logit_nor
 WEIGHTS = {"simple": None, "min-snr": min_snr}
 PRECISIONS = {"float32": torch.float32, "bfloat16": torch.bfloat16}
 SCORES = {"frechet": "Fréchet distance", "sure": "share that is sure", "entropy": "entropy over classes, bits",
-          "agreement": "share with the label asked for"}  # fmt: skip
+          "agreement": "share with the label asked for", "nearest": "nearest training image, median"}  # fmt: skip
 BATCH = 500  # images sampled at a time
-INTERRUPTED = 130
 
 
 def choose_device(name: str | None = None) -> torch.device:
@@ -62,31 +61,31 @@ def choose_device(name: str | None = None) -> torch.device:
         raise ValueError(f"device: expected one that this machine has, such as cpu; got {name!r}") from error
 
 
-def train(options: argparse.Namespace) -> int:
-    check_writable("out", options.out)
+def train(options: argparse.Namespace) -> None:
+    options.out = check_writable("out", options.out, ".safetensors")
     device = choose_device(options.device)
     several = int(os.environ.get("WORLD_SIZE", 1)) > 1
     if several:
         dist.init_process_group("nccl" if device.type == "cuda" else "gloo")
     try:
-        return _train(options, device)
+        _train(options, device)
     finally:
         if several:
             dist.destroy_process_group()
 
 
-def _train(options: argparse.Namespace, device: torch.device) -> int:
+def _train(options: argparse.Namespace, device: torch.device) -> None:
     images, labels = datasets.digits() if options.data == "digits" else datasets.mnist("train")
     torch.manual_seed(options.seed)
     network = UNet(1, options.width, options.blocks, num_classes=10 if options.labels else None).to(device)
     if options.compile:
         network.compile()
-    same = ("steps", "batch_size", "lr", "target", "seed", "checkpoint_every")  # here and there
     told, checkpoint = {"labels": labels} if options.labels else {}, options.out.with_suffix(".checkpoint")
     steps = training_steps(
         network, images.to(device), SCHEDULES[options.schedule](), weight=WEIGHTS[options.weight],
         draw=DRAWS[options.draw], precision=PRECISIONS[options.precision], checkpoint=checkpoint,
-        **{name: getattr(options, name) for name in same}, **told,
+        **{key: getattr(options, key) for key in ("steps", "batch_size", "lr", "target", "seed", "checkpoint_every")},
+        **told,
     )  # fmt: skip
     stop: list[int] = []
     before = signal.signal(signal.SIGINT, lambda *_: stop.append(1))  # heeded between two steps
@@ -96,43 +95,37 @@ def _train(options: argparse.Namespace, device: torch.device) -> int:
             if stop and len(run.losses) < options.steps:
                 shown.close()
                 steps.close()  # which writes the checkpoint
-                at = f"step {len(run.losses)} of {options.steps}; the same command goes on from there"
-                print(f"diffusion-lab train: interrupted after {at}", file=sys.stderr)
-                return INTERRUPTED
+                at = f"step {len(run.losses)} of {options.steps}"
+                raise KeyboardInterrupt(f"interrupted after {at}; the same command goes on from there")
     finally:
         signal.signal(signal.SIGINT, before)
     if processes()[0] > 0:
-        return 0
+        return
     card = {
         "data": f"{options.data}, {len(images):,} images", "command": options.words, "seed": options.seed,
         "steps": options.steps, "parameters": sum(p.numel() for p in network.parameters()),
-        "seconds": round(run.progress["seconds"]), "process_seconds": round(run.progress["process_seconds"]),
+        "process_seconds": round(run.progress["process_seconds"]),
         "machine": f"{device.type}, {torch.get_num_threads()} threads, {platform.machine()}",
         "torch": torch.__version__, "loss": sum(run.losses[-200:]) / len(run.losses[-200:]),
     }  # fmt: skip
     save_denoiser(run.denoiser, options.out, card)
     checkpoint.unlink()
     print(f"wrote {options.out}: {card['parameters']:,} parameters, loss {card['loss']:.4f}")
-    return 0
 
 
 def _walks(options: argparse.Namespace) -> Iterator[tuple[Tensor | None, Iterator[Tensor]]]:
     """Labels (or None) and the sampler's walk, batch by batch: the same images on every device, but for rounding."""
     denoiser = load_pretrained(options.weights).to(choose_device(options.device), PRECISIONS[options.precision])
-    classes = denoiser.network.options.get("num_classes")
-    if classes is None and (options.label is not None or options.guidance != 1):
-        raise ValueError("label, guidance: expected none; this model was trained without labels")
-    if options.label is not None and options.label >= classes:
-        raise ValueError(f"label: expected one of 0..{classes - 1}, got {options.label}")
-    if options.eta is not None and options.method == "ddpm":
-        raise ValueError("eta: expected none with ddpm; use ddim or dpm_solver")
-    check_number("clip", options.clip, 0, ends="()")
-    step = ddpm() if options.method == "ddpm" else STEPS[options.method](_eta(options))
-    edit = clip(options.clip)
+    if options.eta != 1 and options.method == "ddpm":
+        raise ValueError(f"eta: expected 1 with ddpm, got {options.eta:g}; use ddim or dpm_solver")
+    classes, edit = denoiser.network.options.get("num_classes"), clip(options.clip)
+    if options.label is not None and not 0 <= options.label < (classes or 0):
+        raise ValueError(f"label: expected one of the model's {classes or 'no'} labels, got {options.label}")
+    step = ddpm() if options.method == "ddpm" else STEPS[options.method](options.eta)
     denoiser = denoiser if options.guidance == 1 else Guided(denoiser, options.guidance)
     asked = range(classes or 1) if options.label is None else [options.label]
-    labels = torch.tensor(list(islice(cycle(asked), options.n)))
-    generator = torch.Generator().manual_seed(options.seed)
+    labels = torch.tensor(list(islice(cycle(asked), check_whole("n", options.n))))
+    generator = torch.Generator().manual_seed(check_whole("seed", options.seed, 0, 2**31))
     for batch in labels.split(BATCH):
         told = {} if classes is None else {"labels": batch}
         shape = (len(batch), 1, 28, 28)
@@ -140,26 +133,22 @@ def _walks(options: argparse.Namespace) -> Iterator[tuple[Tensor | None, Iterato
         yield told.get("labels"), states
 
 
-def _eta(options: argparse.Namespace) -> float | None:
-    # With noise by measurement better than without, see the chapter Fewer steps.
-    return None if options.method == "ddpm" else 1.0 if options.eta is None else options.eta
-
-
 def sample(options: argparse.Namespace) -> None:
-    check_writable("out", options.out)
-    movie = options.out.suffix.lower() == ".gif"
+    out = check_writable("out", options.out, ".png", ".gif")
+    check_whole("columns", options.columns)
+    movie = out.suffix.lower() == ".gif"
     kept = []  # of each batch, the states to show
     for _, states in _walks(options):
         states = [state.cpu() for state in tqdm(states, total=options.steps + 1, unit="state")]
         kept.append(states if movie else states[-1:])
     grids = [image_grid(torch.cat(batches), options.columns) for batches in zip(*kept, strict=True)]
     pictures = [Image.fromarray((grid * 255).round().byte().numpy()) for grid in grids]
-    with whole(options.out) as unfinished:
+    with whole(out) as unfinished:
         if movie:
             save_gif(pictures + pictures[-1:] * 10, unfinished)  # the end stays for a second
         else:
             pictures[0].save(unfinished, "PNG", optimize=True)
-    print(f"wrote {options.out}: {options.n} images")
+    print(f"wrote {out}: {options.n} images")
 
 
 def evaluate(options: argparse.Namespace) -> None:
@@ -171,17 +160,15 @@ def evaluate(options: argparse.Namespace) -> None:
         asked.append(labels)
     seconds = time.perf_counter() - begin
     samples, labels = torch.cat(samples), None if asked[0] is None else torch.cat(asked)
-    report = {name: getattr(options, name) for name in ("weights", "method", "steps", "guidance", "seed")} | {
-        "eta": _eta(options),
-        "network_calls": options.steps * (1 if options.guidance in (0, 1) else 2),
+    found, expected = _copies(samples)
+    report = {name: getattr(options, name) for name in ("weights", "method", "steps", "eta", "guidance", "seed")} | {
+        "network_calls": options.steps * (1 if options.guidance == 1 else 2),
         "seconds": seconds,
-        "scores": asdict(judge(samples, labels)),
-        "floor": asdict(judge.real(options.n, balanced=labels is not None)),
-        **_copies(samples),
+        "scores": asdict(judge(samples, labels)) | {"nearest": found},
+        "floor": asdict(judge.real(options.n, balanced=labels is not None)) | {"nearest": expected},
     }
     if options.label is not None:
-        text = "The floor is of all digits together; with one --label the Fréchet distance is far above it."
-        print(text, file=sys.stderr)
+        print("With one --label the Fréchet distance is far above the floor, which is of all digits.", file=sys.stderr)
     if options.json:
         print(json.dumps(report))
         return
@@ -189,19 +176,14 @@ def evaluate(options: argparse.Namespace) -> None:
     for name, text in SCORES.items():
         if (score := report["scores"][name]) is not None:
             print(f"{text:32} {score:8.3f}   real images: {report['floor'][name]:.3f}")
-    text = "nearest training image, median"
-    if medians := report["nearest"]:
-        print(f"{text:32} {medians['samples']:8.3f}   test images: {medians['test']:.3f}")
-    else:
-        print(f"{text}: {report['nearest_missing']}")
 
 
-def _copies(samples: Tensor, n: int = 500) -> dict:
+def _copies(samples: Tensor, n: int = 500) -> tuple[float, float] | tuple[None, None]:
     """The median distance to the nearest training image, of samples and of test images: much less is a copy."""
     try:
         training, test = datasets.mnist("train")[0], datasets.mnist("test")[0]
     except DataNotFoundError as error:
-        return {"nearest": None, "nearest_missing": str(error)}
+        print(f"no distance to the nearest training image: {error}", file=sys.stderr)
+        return None, None
     test = test[:: max(1, len(test) // n)]  # all through the set: its halves come from different writers
-    sides = {"samples": samples, "test": test}
-    return {"nearest": {side: nearest(images[:n], training)[0].median().item() for side, images in sides.items()}}
+    return tuple(nearest(images[:n], training)[0].median().item() for images in (samples, test))

@@ -95,11 +95,8 @@ def mnist(
         warnings.warn(f"Using scikit-learn's 1,797 digits at 28x28 in place of MNIST. {error}", stacklevel=2)
         return digits()
     read, name = torchvision().datasets.mnist, "train" if split == "train" else "t10k"
-    images, labels = (
-        read.read_image_file(f"{raw}/{name}-images-idx3-ubyte"),
-        read.read_label_file(f"{raw}/{name}-labels-idx1-ubyte"),
-    )
-    return images[:, None].float() / 127.5 - 1, labels
+    images = read.read_image_file(f"{raw}/{name}-images-idx3-ubyte")
+    return images[:, None].float() / 127.5 - 1, read.read_label_file(f"{raw}/{name}-labels-idx1-ubyte")
 
 
 def data_folder() -> Path:
@@ -155,8 +152,7 @@ def _fetch(name: str) -> bytes:
 
 def _sha256(path: Path) -> str | None:
     try:
-        with open(path, "rb") as file:
-            return hashlib.file_digest(file, "sha256").hexdigest()
+        return hashlib.sha256(path.read_bytes()).hexdigest()
     except OSError:
         return None
 

@@ -7,6 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from .checks import check_conditions, check_same_shape
+from .noising import widen
 from .paths import Path
 from .targets import check_above_0, convert, target_numbers, x0_from_eps
 
@@ -24,6 +25,7 @@ class Denoiser(nn.Module):
 
     Attributes:
         nothing: for each condition the value that means "not told", as the network has it.
+        check: the network's own, which raises at values of conditions that it cannot take; None if it has none.
         card: how it was trained, where it came from a file.
     """
 
@@ -31,12 +33,7 @@ class Denoiser(nn.Module):
         super().__init__()
         target_numbers(target, 0.6, 0.8)  # is there such a target?
         self.network, self.path, self.target, self.card = network, path, target, card or {}
-        self.nothing = getattr(network, "nothing", {})
-
-    def check(self, **conditions: Tensor) -> None:
-        """Raise what the network raises at conditions that it cannot take; looks at values."""
-        if check := getattr(self.network, "check", None):
-            check(**conditions)
+        self.nothing, self.check = getattr(network, "nothing", {}), getattr(network, "check", None)
 
     def forward(self, x_t: Tensor, t: float | Tensor, **conditions: Tensor) -> Tensor:
         """``eps`` for ``(B, *S)`` noisy data at t, a number or ``(B,)`` times, above 0.
@@ -51,15 +48,14 @@ class Denoiser(nn.Module):
     def x_0(self, x_t: Tensor, t: float | Tensor, **conditions: Tensor) -> Tensor:
         """The clean data that it predicts, ``(B, *S)``, in float32 or better: a bad guess may not fit into half of it.
 
-        Values of conditions are not looked at: see :meth:`check`.
+        Values of conditions are not looked at: see ``check``.
         """
         return self._answer("x_0", x_t, t, conditions)
 
     def _answer(self, wanted: str, x_t: Tensor, t: float | Tensor, conditions: dict[str, Tensor]) -> Tensor:
         check_above_0(self.path.ab(t)[1], "a network is not asked about clean data")
         out = self.network(x_t, time_tensor(t, x_t), **conditions)
-        wide = torch.promote_types(x_t.dtype, torch.float32)
-        return convert(x_t.to(wide), t, out.to(wide), self.path, self.target, wanted)
+        return convert(widen(x_t), t, widen(out), self.path, self.target, wanted)
 
 
 def time_tensor(t: float | Tensor, x: Tensor) -> Tensor:
@@ -74,5 +70,4 @@ def predict_x0(denoiser: Callable[..., Tensor], x_t: Tensor, t: float, path: Pat
         return own(x_t, t, **conditions)
     eps = denoiser(x_t, time_tensor(t, x_t), **conditions)
     check_same_shape(x_t=x_t, eps=eps)
-    wide = torch.promote_types(x_t.dtype, torch.float32)
-    return x0_from_eps(x_t.to(wide), t, eps.to(wide), path)
+    return x0_from_eps(widen(x_t), t, widen(eps), path)

@@ -14,8 +14,7 @@ from pathlib import Path as File
 import torch
 import torch.distributed as dist
 from torch import Tensor, nn
-from torch.nn.parallel import DistributedDataParallel
-from torch.utils.data import DataLoader, IterableDataset
+from torch.utils.data import BatchSampler, DataLoader, IterableDataset, RandomSampler, StackDataset
 
 from .checks import check_conditions, check_samples
 from .files import check_writable, whole
@@ -34,14 +33,23 @@ class CheckpointError(RuntimeError):
 # ---- data ------------------------------------------------------------------------------------------------------------
 
 
-def check_data(data: Tensor | DataLoader, conditions: dict[str, Tensor], network: nn.Module) -> None:
-    if not isinstance(data, DataLoader):
-        check_samples("data", data)
-        check_conditions(conditions, len(data), network)
-    elif conditions:
-        raise ValueError(f"{min(conditions)}: expected none beside a DataLoader, whose batches bring their own")
-    elif isinstance(data.dataset, IterableDataset) or len(data) == 0:
-        raise TypeError("data: expected a DataLoader that knows its length, of at least one batch")
+def as_loader(
+    data: Tensor | DataLoader, conditions: dict[str, Tensor], batch_size: int, network: nn.Module
+) -> DataLoader:
+    """Batches of a data tensor and its conditions, in an order drawn anew for each epoch, without a last one that would
+    be too small. A DataLoader is left as it is."""
+    if isinstance(data, DataLoader):
+        if conditions:
+            raise ValueError(f"{min(conditions)}: expected none beside a DataLoader, whose batches bring their own")
+        if isinstance(data.dataset, IterableDataset) or len(data) == 0:
+            raise TypeError("data: expected a DataLoader that knows its length, of at least one batch")
+        return data
+    check_samples("data", data)
+    check_conditions(conditions, len(data), network)
+    pairs = StackDataset(data, StackDataset(**conditions)) if conditions else data
+    # A list of indices is asked for at once, not one sample after the other.
+    order = BatchSampler(RandomSampler(data), min(batch_size, len(data)), drop_last=True)
+    return DataLoader(pairs, sampler=order, batch_size=None)
 
 
 def describe_data(data: Tensor | DataLoader, conditions: dict[str, Tensor], batch_size: int) -> str:
@@ -53,24 +61,13 @@ def describe_data(data: Tensor | DataLoader, conditions: dict[str, Tensor], batc
     return f"{tuple(data.shape)} {', '.join(conditions)} {[f'{each:.6g}' for each in sums]}, in batches of {batch_size}"
 
 
-def batches_per_epoch(data: Tensor | DataLoader, batch_size: int) -> int:
-    return len(data) if isinstance(data, DataLoader) else max(1, len(data) // batch_size)
-
-
-def batches(
-    data: Tensor | DataLoader, conditions: dict[str, Tensor], batch_size: int, network: nn.Module
-) -> Iterator[tuple[Tensor, dict[str, Tensor]]]:
-    """Batches without end, each with its conditions. A data tensor is visited in an order drawn anew for each epoch; a
-    last batch that would be too small is left out."""
+def batches(loader: DataLoader, network: nn.Module) -> Iterator[tuple[Tensor, dict[str, Tensor]]]:
+    """Batches without end, each with its conditions."""
+    own = {loader.generator, getattr(loader.sampler, "generator", None)} - {None}
     while True:
-        if isinstance(data, Tensor):
-            order = torch.randperm(len(data))
-            for index in order.split(batch_size)[: batches_per_epoch(data, batch_size)]:
-                yield data[index.to(data.device)], {k: v[index.to(v.device)] for k, v in conditions.items()}
-            continue
-        for own in {data.generator, getattr(data.sampler, "generator", None)} - {None}:
-            own.manual_seed(torch.initial_seed())  # a generator of the loader's own would not be resumed
-        for batch in data:
+        for generator in own:
+            generator.manual_seed(torch.initial_seed())  # one of the loader's own would not be resumed
+        for batch in loader:
             x, *rest = (batch,) if isinstance(batch, Tensor) else batch
             check_samples("data", x)
             told = {} if not rest else rest[0] if isinstance(rest[0], dict) else {"labels": rest[0]}
@@ -92,11 +89,6 @@ def seeded(seed: int, step: int, device: torch.device) -> Iterator[None]:
 def processes() -> tuple[int, int]:
     """This process's rank and how many there are; 0 and 1 outside ``torch.distributed``."""
     return (dist.get_rank(), dist.get_world_size()) if dist.is_initialized() else (0, 1)
-
-
-def replicate(network: nn.Module) -> nn.Module:
-    """The network, wrapped where there are several processes, so that their gradients are averaged."""
-    return network if processes()[1] == 1 else DistributedDataParallel(network)
 
 
 def own_share(batch: Tensor) -> Tensor:
@@ -152,14 +144,8 @@ class Keeper:
         content = self.file.read_bytes()
         content, digest = content[:-DIGEST], content[-DIGEST:]
         if hashlib.sha256(content).digest() != digest:
-            raise CheckpointError(
-                f"checkpoint: {self.file} is not a whole checkpoint of ours; delete it to start again"
-            )
+            raise CheckpointError(f"checkpoint: {self.file} is not a whole checkpoint; delete it to start again")
         saved = torch.load(io.BytesIO(content), map_location="cpu", weights_only=True)
-        theirs, ours = (_shapes(state) for state in (saved["parts"]["network"], self.parts["network"].state_dict()))
-        if theirs != ours:
-            name, shape = sorted(theirs.items() ^ ours.items())[0]
-            raise CheckpointError(f"checkpoint: {self.file} is of another network; they differ at {name!r} {shape}")
         for name, value in self.recipe.items():
             if (other := saved["recipe"].get(name)) != value:
                 told = f": {other!r} there, {value!r} here" if isinstance(value, str | int | float) else ""
@@ -170,10 +156,6 @@ class Keeper:
         for name, part in self.parts.items():
             part.load_state_dict(saved["parts"][name])
         self.progress.update(saved["progress"])
-
-
-def _shapes(state: dict[str, Tensor]) -> dict[str, tuple[int, ...]]:
-    return {name: tuple(tensor.shape) for name, tensor in state.items()}
 
 
 # ---- one step of descent ---------------------------------------------------------------------------------------------

@@ -46,16 +46,13 @@ class ExactDenoiser:
             ValueError: if lengths differ, a number is not finite, a std is negative or a weight is not positive.
         """
         means, stds, weights = (torch.as_tensor(x, dtype=torch.float64) for x in (means, stds, weights))
-        if means.ndim < 2 or len(means) == 0:
-            raise ValueError(f"means: expected shape (K, *S) with K of at least 1, got {tuple(means.shape)}")
+        check_samples("means", means)
         for name, values, fine in (("stds", stds, stds >= 0), ("weights", weights, weights > 0)):
             if values.shape != (len(means),):
                 raise ValueError(f"{name}: expected one for each of the {len(means)} means, got {tuple(values.shape)}")
             if not (fine & values.isfinite()).all():
                 least = "at least 0" if name == "stds" else "above 0"
                 raise ValueError(f"{name}: expected finite numbers {least}, got {values.tolist()}")
-        if not means.isfinite().all():
-            raise ValueError("means: expected finite numbers, got NaN or infinity")
         return cls(means, stds, weights / weights.sum(), path)
 
     @classmethod
@@ -99,9 +96,7 @@ class ExactDenoiser:
         """a and b, each ``(B, 1)``, and the variances ``(B, K)``, in float64."""
         check_same_shape(x_t=x_t)
         if x_t.shape[1:] != self.means.shape[1:]:
-            raise ValueError(
-                f"x_t: expected shape (B, {', '.join(map(str, self.means.shape[1:]))}), got {tuple(x_t.shape)}"
-            )
+            raise ValueError(f"x_t: expected {tuple(self.means.shape[1:])} a sample, got {tuple(x_t.shape[1:])}")
         a, b = self.path.ab(t)
         if self.stds.min() == 0:
             check_above_0(b, "the density of clean data is a spike where a std is 0")

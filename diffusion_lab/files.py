@@ -20,13 +20,16 @@ def whole(file: str | Path) -> Iterator[Path]:
         unfinished.unlink(missing_ok=True)
 
 
-def check_writable(name: str, file: str | Path) -> Path:
+def check_writable(name: str, file: str | Path, *endings: str) -> Path:
     """``file``, if it can be written, so that a mistake shows before the work and not after it.
 
     Raises:
-        ValueError: calling it ``name``, if it is a folder, or if its own folder is missing or cannot be written to.
+        ValueError: calling it ``name``, if it has none of the ``endings`` (where there are some), if it is a folder, or
+            if its own folder is missing or cannot be written to.
     """
     file = Path(file)
+    if endings and file.suffix.lower() not in endings:
+        raise ValueError(f"{name}: expected a name that ends in {' or '.join(endings)}, got {str(file)!r}")
     if file.is_dir():
         raise ValueError(f"{name}: expected the name of a file, got that of a folder, {file}")
     if not file.parent.is_dir():

@@ -13,7 +13,7 @@ class Guided(nn.Module):
     """``eps = eps_not_told + scale (eps_told - eps_not_told)``, and the same in x_0.
 
     ``scale = 1`` is the conditional denoiser as it is, no guidance; 0 ignores the conditions; above 1 leads away from
-    what is typical of none. One call of it is two of the network, in one batch, except at 1 and 0.
+    what is typical of none. One call of it is two of the network, in one batch, except at 1.
 
     The paper counts differently: its w is our ``scale - 1``. ``diffusers`` counts as we do.
 
@@ -49,8 +49,6 @@ class Guided(nn.Module):
         if self.scale == 1:
             return ask(x_t, t, **conditions)
         nothing = {name: not_told(condition, self.away_from[name]) for name, condition in conditions.items()}
-        if self.scale == 0:
-            return ask(x_t, t, **nothing)
         both = {name: torch.cat([condition, nothing[name]]) for name, condition in conditions.items()}
         twice = x_t.repeat(2, *[1] * (x_t.ndim - 1))
         told, untold = ask(twice, t.repeat(2) if isinstance(t, Tensor) else t, **both).chunk(2)

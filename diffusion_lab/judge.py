@@ -5,9 +5,9 @@ kinds of things. On grey digits, which it has never met, its features mean littl
 digit from a bad one. Here the features are those of a network that was trained to read digits.
 """
 
-import bisect
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -124,13 +124,9 @@ class Judge:
             ValueError: if n is below 100 or above 10,000.
         """
         check_whole("n", n, FLOORS[0], FLOORS[-1])
-        place = bisect.bisect_left(FLOORS, n)
-        high = self.floors[FLOORS[place], balanced]
-        if high.n == n:
-            return high
-        low = self.floors[FLOORS[place - 1], balanced]
-        weight = (1 / n - 1 / high.n) / (1 / low.n - 1 / high.n)
-        mixed = {name: weight * getattr(low, name) + (1 - weight) * getattr(high, name) for name in MEASURED}
+        known = [self.floors[size, balanced] for size in FLOORS]
+        places = [-1 / verdict.n for verdict in known]
+        mixed = {name: np.interp(-1 / n, places, [getattr(v, name) for v in known]).item() for name in MEASURED}
         return Verdict(n=n, **mixed)
 
 

@@ -22,11 +22,15 @@ def mix(c: float | Tensor, x: Tensor, d: float | Tensor, y: Tensor) -> Tensor:
     Raises:
         ValueError: if there is not one coefficient for each sample; they are made of ``t``, so the message says t.
     """
-    wide = torch.promote_types(x.dtype, torch.float32)
+    wide_x, wide_y = widen(x), widen(y)
     if isinstance(c, Tensor):
-        c, d = per_sample(c, x.to(wide)), per_sample(d, x.to(wide))
-        return (c * x.to(wide) + d * y.to(wide)).to(x.dtype)
-    return torch.add(x.to(wide) * c, y.to(wide), alpha=d).to(x.dtype)
+        return (per_sample(c, wide_x) * wide_x + per_sample(d, wide_x) * wide_y).to(x.dtype)
+    return torch.add(wide_x * c, wide_y, alpha=d).to(x.dtype)
+
+
+def widen(x: Tensor) -> Tensor:
+    """``x`` in float32 or better."""
+    return x.to(torch.promote_types(x.dtype, torch.float32))
 
 
 def per_sample(values: float | Tensor, x: Tensor, name: str = "t") -> Tensor:

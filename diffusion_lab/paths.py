@@ -9,9 +9,13 @@ exact denoiser ask a path for five things, and whoever writes another one gives 
 - ``times(steps)``, ``steps + 1`` times from T down to 0, for a sampler;
 - ``spread(u)``, numbers in [0, 1) to times, evenly, for training;
 - ``time_at(sigma)``, the time at which ``b / a`` is sigma: the same state on every path, but for its scale.
+
+Where on it a network is trained, a draw says: a function ``t = draw(n, path, generator)`` to ``n`` times. Any such
+function will do; :func:`stratified` and :func:`logit_normal` spread a batch evenly over the law that they draw from.
 """
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
@@ -87,8 +91,7 @@ class SigmaPath:
 
     def spread(self, u: Tensor) -> Tensor:
         """From sigma_min to sigma_max, evenly in log sigma."""
-        sigma = self.sigma_min * torch.exp(u * math.log(self.sigma_max / self.sigma_min))
-        return self.time_at(sigma)
+        return self.time_at(self.sigma_min * torch.exp(u * math.log(self.sigma_max / self.sigma_min)))
 
     def time_at(self, sigma: Tensor) -> Tensor:
         """sigma itself, within the range of the path."""
@@ -97,3 +100,38 @@ class SigmaPath:
 
 #: One of these, or your own that gives the same five things.
 Path = NoiseSchedule | StraightPath | SigmaPath
+Draw = Callable[[int, Path, torch.Generator | None], Tensor]
+
+
+def uniform(n: int, path: Path, generator: torch.Generator | None = None) -> Tensor:
+    """Each time equally likely and independent of the others, as in Ho et al. 2020, algorithm 1."""
+    return path.spread(torch.rand(n, generator=generator, dtype=torch.float64))
+
+
+def stratified(n: int, path: Path, generator: torch.Generator | None = None) -> Tensor:
+    """Each time equally likely, but one from each of n equal slices: batches differ less (Kingma et al. 2021, VDM)."""
+    return path.spread(_one_in_each_slice(n, generator))
+
+
+def logit_normal(mean: float = 0.0, std: float = 1.0) -> Draw:
+    """Times with ``log(b / a)`` normal, so that the middle, where there is most to learn, is met most often.
+
+    On the straight path t is then logit-normal, on EDM's path sigma is log-normal: the same law on every path.
+
+    Args:
+        mean, std: of ``log(b / a)``; a higher mean is more noise.
+
+    Source: Esser et al. 2024, "Scaling Rectified Flow Transformers", section 3.1; Karras et al. 2022, table 1, where
+    the mean is -1.2 and the std 1.2.
+    """
+    mean, std = check_number("mean", mean, -20, 20), check_number("std", std, 0, 20, "(]")
+
+    def draw(n: int, path: Path, generator: torch.Generator | None = None) -> Tensor:
+        normal = torch.special.ndtri(_one_in_each_slice(n, generator))
+        return path.time_at(torch.exp(mean + std * normal))
+
+    return draw
+
+
+def _one_in_each_slice(n: int, generator: torch.Generator | None) -> Tensor:
+    return (torch.arange(n) + torch.rand(n, generator=generator, dtype=torch.float64)) / n

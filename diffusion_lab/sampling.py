@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from .checks import check_conditions, check_number, check_same_shape, check_whole
 from .denoiser import predict_x0
-from .noising import randn_like
+from .noising import randn_like, widen
 from .paths import Path
 from .steps import Moment, Place, Step, ddim, ddpm, dpm_solver
 
@@ -101,7 +101,7 @@ def _noise(shape: tuple[int, ...], place: Place, denoiser: object, generator: to
 def _states(denoiser, x, path, step, places, edit, generator, conditions) -> Iterator[Tensor]:
     dtype, before = x.dtype, None
     yield x
-    x = x.to(torch.promote_types(dtype, torch.float32))
+    x = widen(x)
     for here, to in pairwise(places):
         with torch.no_grad():
             x_0 = predict_x0(denoiser, x.to(dtype), here.t, path, **conditions).to(x.dtype)

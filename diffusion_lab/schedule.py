@@ -37,9 +37,7 @@ class NoiseSchedule:
     def __post_init__(self) -> None:
         beta = torch.as_tensor(self.beta, dtype=torch.float64).detach().cpu()
         if beta.ndim != 1 or len(beta) < 2 or beta[0] != 0:
-            raise ValueError(
-                f"beta: expected a 1-D table 0, beta_1, ..., beta_T; got shape {tuple(beta.shape)}, {beta}"
-            )
+            raise ValueError(f"beta: expected a 1-D table 0, beta_1, ..., beta_T; got {beta}")
         outside = ~((beta[1:] > 0) & (beta[1:] < 1))  # written so that NaN counts as outside
         if outside.any():
             t = int(outside.nonzero()[0]) + 1

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from .checks import check_same_shape
-from .noising import add_noise, mix, per_sample
+from .noising import mix, per_sample, widen
 from .paths import Path
 
 #: p and q from a and b, for ``"eps"`` and ``"x_0"`` (Ho et al. 2020), ``"v"`` (Salimans & Ho 2022), ``"flow"`` (Lipman
@@ -132,14 +132,14 @@ def denoising_loss(
 
     Source: Ho et al. 2020, equation (14).
     """
-    out = network(add_noise(x_0, t, eps, path), t.to(x_0.device), **conditions)
+    check_same_shape(x_0=x_0, eps=eps)
+    a, b = path.ab(t)
+    p, q = target_numbers(target, a, b)
+    out = network(mix(a, x_0, b, eps), t.to(x_0.device), **conditions)
     if out.shape != x_0.shape:
         raise ValueError(f"network: expected an output of shape {tuple(x_0.shape)}, got {tuple(out.shape)}")
-    error = out.to(torch.promote_types(out.dtype, torch.float32)) - training_target(target, x_0, t, eps, path)
-    loss = error.square().flatten(1).mean(1)
+    loss = (widen(out) - mix(p, x_0, q, eps)).square().flatten(1).mean(1)
     if weight is None:
         return loss
-    a, b = path.ab(t)
     check_above_0(b, "a weight by the signal-to-noise ratio needs noise")
-    p, q = target_numbers(target, a, b)
     return loss * per_sample(weight((a / b) ** 2) * (b / (a * q - b * p)) ** 2, loss)

@@ -12,6 +12,7 @@ from pathlib import Path as File
 
 import torch
 from torch import Tensor, nn
+from torch.nn.parallel import DistributedDataParallel
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 from torch.utils.data import DataLoader
 from tqdm.auto import tqdm
@@ -19,9 +20,8 @@ from tqdm.auto import tqdm
 from . import engine
 from .checks import check_number, check_whole
 from .denoiser import Denoiser
-from .draws import Draw, stratified
 from .guidance import not_told
-from .paths import Path
+from .paths import Draw, Path, stratified
 from .targets import denoising_loss
 
 
@@ -30,13 +30,13 @@ class Run:
     """What training leaves behind, and what :func:`training_steps` gives after every step.
 
     ``denoiser`` returns eps, with averaged weights, in evaluation mode; ``network`` is the network that was passed in,
-    with the weights of the last step; ``progress`` has the losses, one number a step, and what the steps took, those
-    before an interruption included: ``seconds`` and ``process_seconds``.
+    with the weights of the last step; ``progress`` has the ``losses``, one number a step, and ``process_seconds``, what
+    the steps took, those before an interruption included.
     """
 
     denoiser: Denoiser
     network: nn.Module
-    progress: dict = field(default_factory=lambda: {"losses": [], "seconds": 0.0, "process_seconds": 0.0}, repr=False)
+    progress: dict = field(default_factory=lambda: {"losses": [], "process_seconds": 0.0}, repr=False)
 
     @property
     def losses(self) -> list[float]:
@@ -120,7 +120,7 @@ def training_steps(
             raise TypeError(f"{name}: expected a function, got {function!r}")
     if precision not in (torch.float32, torch.bfloat16):
         raise ValueError(f"precision: expected torch.float32 or torch.bfloat16, got {precision!r}")
-    engine.check_data(data, conditions, network)
+    loader = engine.as_loader(data, conditions, batch_size, network)
     nothing = getattr(network, "nothing", {}) if condition_dropout else {}
 
     def ema(mean: list[Tensor], new: list[Tensor], n: Tensor) -> None:
@@ -133,6 +133,7 @@ def training_steps(
         optimizer = torch.optim.Adam(network.parameters(), lr=lr, betas=(0.9, 0.99), fused=True)
         parts["rate"] = torch.optim.lr_scheduler.OneCycleLR(optimizer, lr, total_steps=steps, cycle_momentum=False)
     recipe = {
+        "network": {name: list(weight.shape) for name, weight in network.state_dict().items()},
         "steps": steps, "target": target, "lr": lr, "average": average, "seed": seed, "precision": str(precision),
         "clip_gradient": clip_gradient, "condition_dropout": condition_dropout, "optimizer": type(optimizer).__name__,
         "data": engine.describe_data(data, conditions, batch_size),
@@ -144,14 +145,15 @@ def training_steps(
     keeper = engine.Keeper(checkpoint, run.progress, parts | {"optimizer": optimizer}, recipe)
 
     def loop() -> Iterator[Run]:
-        replica, device = engine.replicate(network), next(network.parameters()).device
-        feed, done = engine.batches(data, conditions, batch_size, network), len(run.losses)
+        device = next(network.parameters()).device
+        replica = network if engine.processes()[1] == 1 else DistributedDataParallel(network)  # averages gradients
+        feed, done = engine.batches(loader, network), len(run.losses)
         network.train()
         if done == steps:
             yield run
         # Resumed in the middle of an epoch, the batches are wound forward from the epoch's start.
-        for step in range(done - done % engine.batches_per_epoch(data, batch_size), steps):
-            begin = time.time(), time.process_time()
+        for step in range(done - done % len(loader), steps):
+            begin = time.process_time()
             with engine.seeded(seed, step, device):
                 x_0, told = next(feed)
                 if step < done:
@@ -165,13 +167,11 @@ def training_steps(
                 told = {name: engine.own_share(each).to(device) for name, each in told.items()}
                 with torch.autocast(device.type, precision, enabled=precision != torch.float32):
                     loss = denoising_loss(replica, x_0, t, eps, path, target=target, weight=weight, **told).mean()
-                where = f"at step {step + 1} of {steps}"
-                run.losses.append(engine.descend(loss, optimizer, clip_gradient, where))
+                run.losses.append(engine.descend(loss, optimizer, clip_gradient, f"at step {step + 1} of {steps}"))
             if "rate" in parts:
                 parts["rate"].step()
             averaged.update_parameters(network)
-            run.progress["seconds"] += time.time() - begin[0]
-            run.progress["process_seconds"] += time.process_time() - begin[1]
+            run.progress["process_seconds"] += time.process_time() - begin
             if (step + 1) % checkpoint_every == 0 or step + 1 == steps:
                 keeper.save()
             try:

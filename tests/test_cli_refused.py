@@ -10,6 +10,8 @@ from conftest import TINY
 from diffusion_lab import Denoiser, NoiseSchedule, UNet, commands, save_denoiser
 from diffusion_lab.cli import main
 
+HUGE = str(2**31 + 1)
+
 
 @pytest.fixture(scope="module")
 def models(tmp_path_factory):
@@ -26,18 +28,32 @@ def models(tmp_path_factory):
     [
         ("sample nothing.safetensors OUT", "name: expected "),
         ("sample DAMAGED OUT", "weights: "),
-        ("sample PLAIN OUT --label 3", "label, guidance: "),
-        ("sample PLAIN OUT --guidance 2", "label, guidance: "),
+        ("sample mnist x.jpg", "out: expected a name that ends in .png or .gif"),
+        ("train x.pt", "out: expected a name that ends in .safetensors"),
+        ("sample PLAIN OUT --label 3", "label: "),
+        ("sample PLAIN OUT --guidance 2", "labels: "),
         ("sample TOLD OUT --guidance -1", "scale: "),
         ("sample TOLD OUT --guidance nan", "scale: "),
         ("sample PLAIN OUT --method ddpm --eta 0.5", "eta: "),
         ("sample PLAIN OUT --eta 2", "eta: "),
         ("sample PLAIN OUT --steps 1001", "steps: "),
-        ("sample PLAIN OUT --clip 0", "clip: "),
+        ("sample PLAIN OUT --steps 0", "steps: "),
+        ("sample PLAIN OUT --n 0", "n: "),
+        ("sample PLAIN OUT --columns 0", "columns: "),
+        ("sample PLAIN OUT --seed -1", "seed: "),
+        (f"sample PLAIN OUT --seed {HUGE}", "seed: "),
+        ("sample TOLD OUT --label -1", "label: "),
+        ("sample PLAIN OUT --clip 0", "bound: "),
         ("sample PLAIN OUT --device abacus", "device: "),
         ("evaluate PLAIN --n 99", "n: "),
         ("evaluate PLAIN --n 10001", "n: "),
+        ("evaluate PLAIN --n 100 --seed -1", "seed: "),
         ("evaluate nothing.safetensors", "name: expected "),
+        ("train MODEL --data digits --steps 0", "steps: "),
+        ("train MODEL --data digits --batch-size 0", "batch_size: "),
+        ("train MODEL --data digits --checkpoint-every 0", "checkpoint_every: "),
+        ("train MODEL --data digits --seed -1", "seed: "),
+        (f"train MODEL --data digits --seed {HUGE}", "seed: "),
         ("train MODEL --data digits --width 12", "width: "),
         ("train MODEL --data digits --lr 0", "lr: "),
         ("train MODEL --data digits --device abacus", "device: "),
@@ -112,7 +128,8 @@ def test_a_label_that_there_is_none_of_is_refused_before_anything_is_drawn(
 ):
     for command, words in (("sample", [str(tmp_path / "x.png")]), ("evaluate", [])):
         assert main([command, told, *words, "--label", label]) == 1
-        assert capsys.readouterr().err == f"diffusion-lab {command}: label: expected one of 0..9, got {label}\n"
+        expected = f"diffusion-lab {command}: label: expected one of the model's 10 labels, got {label}\n"
+        assert capsys.readouterr().err == expected
     assert os.listdir(tmp_path) == []
 
 
@@ -126,34 +143,17 @@ def test_a_device_that_is_not_here_is_told_in_one_line(told, tmp_path, capsys):
     assert os.listdir(tmp_path) == []
 
 
-HUGE = str(2**31 + 1)
-
-
 @pytest.mark.parametrize(
     ("words", "named"),
     [
         ("", "command"),
         ("fly", "command"),
         ("sample mnist", "out"),
-        ("sample mnist x.jpg", "out"),
-        ("train x.pt", "out"),
         ("train x.safetensors --steps a", "--steps"),
-        ("train x.safetensors --steps 0", "--steps"),
-        ("train x.safetensors --batch-size 0", "--batch-size"),
-        ("train x.safetensors --checkpoint-every 0", "--checkpoint-every"),
-        ("train x.safetensors --seed -1", "--seed"),
-        (f"train x.safetensors --seed {HUGE}", "--seed"),
         ("train x.safetensors --seed 1.5", "--seed"),
         ("train x.safetensors --target y", "--target"),
         ("train x.safetensors --weighting simple", "--weighting"),
-        ("sample mnist x.png --seed -1", "--seed"),
-        (f"sample mnist x.png --seed {HUGE}", "--seed"),
-        ("sample mnist x.png --n 0", "--n"),
-        ("sample mnist x.png --steps 0", "--steps"),
-        ("sample mnist x.png --columns 0", "--columns"),
-        ("sample mnist x.png --label -1", "--label"),
-        ("evaluate mnist --seed -1", "--seed"),
-        (f"evaluate mnist --seed {HUGE}", "--seed"),
+        ("sample mnist x.png --n 2.5", "--n"),
     ],
 )
 def test_what_it_does_not_understand_it_explains(words, named, tmp_path, monkeypatch, capsys, nothing_starts):

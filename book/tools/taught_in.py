@@ -14,10 +14,10 @@ TAUGHT_IN = {
     "04-the-network": ["models.unet.UNet", "models.unet.SelfAttention"],
     "05-mnist": [
         "datasets.mnist", "datasets.digits", "guidance.Guided", "pretrained.load_pretrained", "figures.image_grid",
-        "figures.show_images", "sampling.clip", "draws.logit_normal", "draws.stratified",
+        "figures.show_images", "sampling.clip", "paths.logit_normal", "paths.stratified",
     ],
     "06-closed-forms": ["noising.posterior", "targets.x0_from_eps", "targets.eps_from_x0"],
-    "07-the-objective": ["targets.denoising_loss", "draws.uniform"],
+    "07-the-objective": ["targets.denoising_loss", "paths.uniform"],
     "09-fewer-steps": ["steps.ddim", "steps.dpm_solver", "sampling.threshold"],
     "10-judging-samples": ["metrics.Gaussian", "metrics.frechet_distance", "metrics.nearest", "judge.load_judge"],
 }  # fmt: skip

@@ -113,9 +113,7 @@ class UNet(nn.Module):
     def forward(self, x_t: Tensor, t: Tensor, labels: Tensor | None = None) -> Tensor:
         check_shapes(x_t, t)
         if x_t.ndim != 4 or x_t.shape[1] != self.channels or x_t.shape[2] % 4 or x_t.shape[3] % 4:
-            raise ValueError(
-                f"x_t: expected shape (B, {self.channels}, H, W) with H and W multiples of 4, got {tuple(x_t.shape)}"
-            )
+            raise ValueError(f"x_t: expected (B, {self.channels}, 4 h, 4 w) with whole h and w, got {tuple(x_t.shape)}")
         embedding = self.time(t)  # (B, 4 width)
         if labels is not None:  # without them, that of "not told" would be added, which is zero
             if self.label is None or labels.shape != t.shape:
