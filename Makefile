@@ -6,7 +6,7 @@ READY := .venv/.ready
 NBVAL := --nbval --nbval-current-env --nbval-sanitize-with tests/nbval_sanitize.cfg
 # The chapters that run longest come first, so that the two workers finish together.
 CHAPTERS := $(sort $(wildcard notebooks/*.ipynb))
-LONGEST := $(wildcard $(addprefix notebooks/,05-mnist.ipynb 09-fewer-steps.ipynb 10-judging-samples.ipynb what-diffusion-is.ipynb 04-the-network.ipynb 03-s-curve.ipynb))
+LONGEST := $(wildcard $(addprefix notebooks/,05-mnist.ipynb 10-fewer-steps.ipynb 11-judging-samples.ipynb what-diffusion-is.ipynb 04-the-network.ipynb 03-s-curve.ipynb))
 LONGEST_FIRST := $(LONGEST) $(filter-out $(LONGEST),$(CHAPTERS))
 
 # What a shell exports must not change what is installed, imported or tested.
@@ -18,7 +18,7 @@ ifneq ($(DIFFUSION_LAB_DATA),)
 export DIFFUSION_LAB_DATA := $(shell cd "$(DIFFUSION_LAB_DATA)" 2>/dev/null && pwd || echo "$(DIFFUSION_LAB_DATA)")
 endif
 
-.PHONY: help book test test-with-data lab notebooks place cover clean
+.PHONY: help book test test-with-data lab notebooks numbers place cover clean
 .DELETE_ON_ERROR:
 
 help:  ## list the commands
@@ -73,6 +73,9 @@ lab: $(READY)  ## open the chapters in JupyterLab
 notebooks: export IPYTHONDIR := $(CURDIR)/.venv/ipython
 notebooks: $(READY)  ## run every chapter again and store its outputs
 	@$(BIN)/python book/tools/execute.py
+
+numbers: $(READY)  ## number equations, figures and exercises in order, and all that names them
+	@$(BIN)/python book/tools/number.py
 
 place: $(READY)  ## carry the project's address from pyproject.toml to every file that repeats it
 	@$(BIN)/python book/tools/place.py

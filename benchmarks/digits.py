@@ -1,6 +1,7 @@
 """Digits: what they cost to learn and to draw, and how good they are; one thread, process time, each beside its floor.
 
-    python benchmarks/digits.py                        everything, some three hours; writes digits.md
+    python benchmarks/digits.py                        everything, some three hours; writes digits.md, and the rows
+                                                       of the choices as diffusion_lab/measured/digits_choices.csv
     python benchmarks/digits.py --only speed,flops     some: text course live shipped speed fast flops choices
     python benchmarks/digits.py --quick                a fiftieth of the work, to see that it runs: _digits_quick.md
 
@@ -22,8 +23,9 @@ import digits_speed
 import machine
 import torch
 from digits_common import Jobs, Work
-from digits_table import table
+from digits_table import choices_csv, table
 
+MEASURED = Path(__file__).parents[1] / "diffusion_lab" / "measured" / "digits_choices.csv"
 PARTS = {
     "text": digits_rivals.text,
     "course": digits_rivals.course,
@@ -93,6 +95,8 @@ def write(options: argparse.Namespace, jobs: dict[str, Jobs], work: Work) -> Non
         raise SystemExit(f"{options.results} holds results of quick and of full runs: use one file for each")
     missing = {part: sum((part, name) not in records for name in names) for part, names in jobs.items()}
     options.table.write_text(table(found, missing, work.divide), encoding="utf-8")
+    if work.divide == 1 and found["choices"]:
+        MEASURED.write_text(choices_csv(found["choices"]), encoding="utf-8")
 
 
 if __name__ == "__main__":

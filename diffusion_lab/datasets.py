@@ -1,11 +1,13 @@
 """Data to learn from: points, and digits as images ``(N, 1, 28, 28)`` with values in [-1, 1]."""
 
+import csv
 import gzip
 import hashlib
 import os
 import warnings
 import zlib
 from http.client import HTTPException
+from importlib.resources import files
 from pathlib import Path
 from typing import Literal
 from urllib.request import urlopen
@@ -97,6 +99,18 @@ def mnist(
     read, name = torchvision().datasets.mnist, "train" if split == "train" else "t10k"
     images = read.read_image_file(f"{raw}/{name}-images-idx3-ubyte")
     return images[:, None].float() / 127.5 - 1, read.read_label_file(f"{raw}/{name}-labels-idx1-ubyte")
+
+
+def measured(name: str) -> list[dict[str, str]]:
+    """A table that a command in ``benchmarks/`` made because it takes too long for a page: a dict for each of its rows.
+
+    The table ``name.csv`` comes with the package, and its first column, ``command``, says how to make it anew.
+
+    Raises:
+        FileNotFoundError: if there is no such table.
+    """
+    with (files(__package__) / "measured" / f"{name}.csv").open(encoding="utf-8", newline="") as file:
+        return list(csv.DictReader(file))
 
 
 def data_folder() -> Path:

@@ -8,6 +8,7 @@ from urllib.parse import unquote, urlsplit
 
 import pytest
 from chapter_map import needs_of, parts, text_of
+from place import read_address, site
 from sphinx.search.en import SearchEnglish
 from taught_in import CHAPTER_OF, TAUGHT_IN
 
@@ -93,6 +94,13 @@ def test_links_inside_the_book_lead_somewhere(pages):
             if not target.exists() or unquote(parts.fragment) not in anchors:
                 lost.append((path.name, address))
     assert lost == []
+
+
+def test_links_to_the_published_book_have_become_links_within_it(pages):
+    published = site(read_address())
+    assert {
+        (path.name, link) for path, page in pages.items() for link in page.links if link.startswith(published)
+    } == set()
 
 
 def test_every_picture_has_alt_text(pages):

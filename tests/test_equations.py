@@ -1,8 +1,8 @@
 """Every display equation of the book is named by code that checks it, or says beside it why there is nothing to check.
 
-An identity carries a label, ``$$ ... $$ (eq-name)``; a cell or a test that asserts it has the comment
-``# check: eq-name``. What only defines a symbol has ``<!-- not checked: reason -->`` on the line above, which no reader
-sees.
+An identity carries a number, ``$$ ... \\tag{2.3} $$``; a cell or a test that asserts it has the comment
+``# check: (2.3)``. What only defines a symbol has ``<!-- not checked: reason -->`` on the line above, which no reader
+sees. The pages beside the chapters write a label instead, ``$$ ... $$ (eq-name)``.
 """
 
 import re
@@ -16,10 +16,12 @@ PAGES = [*sorted((ROOT / "notebooks").glob("*.ipynb")), *sorted((ROOT / "book").
 DISPLAY = re.compile(
     r"(?:<!-- not checked: (?P<reason>[^\n]+?) -->\s*)?"
     r"(?P<math>\$\$.+?\$\$|^```\{math\}.+?^```|^\\begin\{(?:align|equation|gather)\*?\}.+?^\\end\{\w+\*?\})"
-    r"[ \t]*(?:\((?P<label>[\w-]+)\))?",
+    r"[ \t]*(?:\((?P<name>[\w-]+)\))?",
     re.DOTALL | re.MULTILINE,
 )
-NAMED = re.compile(r"# check: ([\w-]+(?:, [\w-]+)*)")
+TAG = re.compile(r"\\tag\{([^}]*)\}")
+ONE = r"(?:\([\dA-Z]+\.\d+[a-z]?\)|eq-[\w-]+)"
+NAMED = re.compile(rf"# check: ({ONE}(?:, {ONE})*)")
 
 
 @dataclass(frozen=True)
@@ -31,7 +33,12 @@ class Equation:
 
 
 def equations(page: str, text: str) -> list[Equation]:
-    return [Equation(page, " ".join(m["math"].split()), m["label"], m["reason"]) for m in DISPLAY.finditer(text)]
+    found = []
+    for match in DISPLAY.finditer(text):
+        tag = TAG.search(match["math"])
+        label = f"({tag[1]})" if tag else match["name"]
+        found.append(Equation(page, " ".join(match["math"].split()), label, match["reason"]))
+    return found
 
 
 def checked_by(code: str) -> set[str]:
@@ -88,10 +95,11 @@ def test_a_cell_that_checks_can_fail():
 
 def test_the_search_sees_what_a_reader_sees():
     text = (
-        "$$ a = b $$ (eq-a)\n\n<!-- not checked: a definition -->\n$$\nc = d .\n$$\n\n$$ e $$\n\n"
+        "$$ a = b \\tag{2.1} $$\n\n<!-- not checked: a definition -->\n$$\nc = d .\n$$\n\n$$ e $$\n\n"
         "```{math}\n:label: no\nf = g\n```\n\n\\begin{align*}\nh &= i\n\\end{align*}\n"
     )
     seen = equations("page", text)
-    assert [one.label for one in seen] == ["eq-a", None, None, None, None]
+    assert [one.label for one in seen] == ["(2.1)", None, None, None, None]
     assert [one.reason for one in seen] == [None, "a definition", None, None, None]
-    assert checked_by("# check: eq-a, eq-b (why)\nassert x  # check: c\n") == {"eq-a", "eq-b", "c"}
+    assert checked_by("# check: (2.1), (W.12) (why)\nassert x  # check: eq-c\n") == {"(2.1)", "(W.12)", "eq-c"}
+    assert equations("page", "$$ a $$ (eq-a)")[0].label == "eq-a"

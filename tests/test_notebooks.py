@@ -247,7 +247,7 @@ def test_a_slider_leaves_what_it_draws_first(tmp_path):
     path = tmp_path / "01-title.ipynb"
     nbformat.write(new_notebook(cells=[new_markdown_cell("# Title"), new_code_cell(code)]), path)
     execute(path)
-    outputs = nbformat.read(path, as_version=4).cells[2].outputs
+    outputs = nbformat.read(path, as_version=4).cells[1].outputs
     assert [out.text for out in outputs if out.output_type == "stream"] == ["t = 50\n"]
     [widget] = [out for out in outputs if out.output_type == "display_data"]
     assert widget.metadata == {"widget": True}

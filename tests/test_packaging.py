@@ -38,7 +38,7 @@ def test_wheel_holds_every_file_of_the_package_and_nothing_else(wheel):
     inside = set(zipfile.ZipFile(wheel).namelist())
     described = {name for name in inside if name.split("/")[0].endswith(".dist-info")}
     assert inside - described == files
-    assert {Path(name).suffix for name in files - weights} <= {".py", ".html", ".mplstyle"}
+    assert {Path(name).suffix for name in files - weights} <= {".py", ".html", ".mplstyle", ".csv"}
     assert {"judge", "mnist", "mnist-conditional"} <= {Path(name).stem for name in weights}
     assert sum((ROOT / name).stat().st_size for name in weights) < 5_000_000
     assert {"LICENSE", "LICENSE-text"} <= {Path(name).name for name in described}

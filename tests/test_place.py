@@ -59,19 +59,29 @@ def test_other_peoples_links_stay():
 
 
 def test_a_notebook_gets_the_header_once():
-    nb = new_notebook(cells=[new_markdown_cell("# Title\n\nA question."), new_code_cell("1 + 1")])
+    nb = new_notebook(cells=[new_markdown_cell("# Title\n\nA question."), new_code_cell("import diffusion_lab")])
     place_notebook(nb, "01-title.ipynb", OTHER)
-    title, badge, rest = nb.cells[0].source.split("\n\n")
+    title, link, rest = nb.cells[0].source.split("\n\n")
     assert (title, rest) == ("# Title", "A question.")
-    assert badge.endswith(
-        "(https://colab.research.google.com/github/someone/some-where/blob/main/notebooks/01-title.ipynb)"
-    )
+    colab = "https://colab.research.google.com/github/someone/some-where/blob/main/notebooks/01-title.ipynb"
+    assert link == f"[Open in Colab]({colab})"
     assert f'"git+{OTHER}"' in nb.cells[1].source
-    assert nb.cells[2].source == "1 + 1"
+    assert nb.cells[2].source == "import diffusion_lab"
 
     again = nbformat.from_dict(nb)
     place_notebook(again, "01-title.ipynb", OTHER)
     assert nbformat.writes(again) == nbformat.writes(nb)
+
+
+def test_a_notebook_that_does_not_use_the_package_does_not_install_it():
+    nb = new_notebook(cells=[new_markdown_cell("# Title"), new_code_cell("1 + 1")])
+    place_notebook(nb, "01-title.ipynb", OTHER)
+    assert [cell.source for cell in nb.cells[1:]] == ["1 + 1"]
+
+
+def test_links_to_the_published_book_follow():
+    text = "A [word](https://OWNER.github.io/diffusion-lab/book/glossary.html#term-word), https://a.github.io/blog/."
+    assert place_text(text, OTHER) == text.replace("OWNER.github.io/diffusion-lab", "someone.github.io/some-where")
 
 
 def test_a_notebook_without_a_title_is_refused():

@@ -12,7 +12,7 @@ from IPython.core.inputtransformer2 import TransformerManager
 ROOT = Path(__file__).resolve().parents[2]
 PACKAGE = ROOT / "diffusion_lab"
 THUMBNAILS = ROOT / "book/_static/chapters"
-MAX_LINES = 30
+MAX_LINES, MAX_PROGRAM = 30, 80  # of a cell; of one that is a program of its own, tagged `program`
 MAX_BYTES = 1_500_000
 WIDGET = "application/vnd.jupyter.widget-view+json"
 
@@ -143,8 +143,9 @@ def cell_problems(cell: nbformat.NotebookNode, count: int) -> list[str]:
         found.append("stores an error")
     if any(out.get("name") == "stderr" for out in cell.outputs):
         found.append("stores text on stderr")
-    if len(cell.source.splitlines()) > MAX_LINES:
-        found.append(f"is longer than {MAX_LINES} lines")
+    longest = MAX_PROGRAM if tagged(cell, "program") else MAX_LINES
+    if len(cell.source.splitlines()) > longest:
+        found.append(f"is longer than {longest} lines")
     if pictures(cell) and not cell.metadata.get("mystnb", {}).get("image", {}).get("alt", "").strip():
         found.append("shows a picture without alt text (cell metadata mystnb.image.alt)")
     return found

@@ -18,6 +18,8 @@ from nbclient.exceptions import CellExecutionError
 from place import place_notebook, read_address
 
 KEEP_IN_CELL = {"tags", "mystnb", "nbgrader"}
+# What the book folds by its tag is folded in JupyterLab and on Colab by these.
+FOLDED = {"jupyter": {"source_hidden": True}, "cellView": "form"}
 
 
 class Client(NotebookClient):
@@ -50,7 +52,9 @@ def clean(nb: nbformat.NotebookNode) -> None:
         }
     )
     for cell in nb.cells:
-        cell.metadata = nbformat.from_dict({key: cell.metadata[key] for key in KEEP_IN_CELL & cell.metadata.keys()})
+        kept = {key: cell.metadata[key] for key in sorted(KEEP_IN_CELL & cell.metadata.keys())}
+        folded = FOLDED if {"hide-input", "hide-cell", "remove-cell"} & set(kept.get("tags", [])) else {}
+        cell.metadata = nbformat.from_dict(kept | folded)
         for out in cell.get("outputs", []):
             if out.get("data", {}).pop(WIDGET, None):
                 out.metadata["widget"] = True

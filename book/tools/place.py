@@ -5,8 +5,8 @@ The address is set in one place, `[project.urls] Repository` in pyproject.toml. 
     python book/tools/place.py            rewrites the other files
     python book/tools/place.py --check    changes nothing; names the files that differ and exits with 1
 
-It also gives a notebook the header that every chapter has: the Colab badge below the title, and a cell that
-installs the package where it is missing.
+It also gives a notebook the header that every chapter has: a link to Colab below the title, and a cell that installs
+the package where it is missing, if the notebook uses it.
 """
 
 import argparse
@@ -20,17 +20,23 @@ import nbformat
 ROOT = Path(__file__).resolve().parents[2]
 BRANCH = "main"
 COLAB = "https://colab.research.google.com/github"
-COLAB_CELL = """\
+SET_UP = """\
+# Installs the book's package where it is missing, as on Colab. Any CPU will do; where there is a GPU, MNIST uses it.
 import importlib.util
+import subprocess
+import sys
 
-if importlib.util.find_spec("diffusion_lab") is None:  # on Colab, or wherever the package is missing
-    %pip install -q --no-deps "git+{address}\""""
+if importlib.util.find_spec("diffusion_lab") is None:
+    package = "git+{address}"
+    subprocess.run([sys.executable, "-m", "pip", "install", "-q", "--no-deps", package], check=True)"""
 
 # Where prose and settings name the project. Links to other people's repositories look different and stay.
 ANYWHERE = [
     (r"(?<=git clone )https://\S+?(?=[\s`])", "{address}"),
+    (r"https://github\.com/[\w.-]+/[\w.-]+(?=/blob/main/notebooks/)", "{address}"),
     (r"(?<=git\+)https://github\.com/[\w.-]+/[\w.-]+", "{address}"),
     (rf"{re.escape(COLAB)}/[\w.-]+/[\w.-]+(?=/blob/)", f"{COLAB}/{{slug}}"),
+    (r"https://[\w-]+\.github\.io/[\w.-]+(?=/(?:book|notebooks)/)", "{site}"),
 ]
 IN_FILE = {
     "_config.yml": [(r"(?m)(?<=^  url: )\S+", "{address}")],
@@ -49,11 +55,17 @@ def read_address(root: Path = ROOT) -> str:
     return address
 
 
+def site(address: str) -> str:
+    """Where GitHub Pages publishes the book."""
+    owner, name = address.removeprefix("https://github.com/").split("/")
+    return f"https://{owner}.github.io/{name}"
+
+
 def place_text(text: str, address: str, filename: str = "") -> str:
     """The text of a file with the project's address in it."""
     slug = address.removeprefix("https://github.com/")
     for pattern, new in ANYWHERE + IN_FILE.get(filename, []):
-        text = re.sub(pattern, new.format(address=address, slug=slug), text)
+        text = re.sub(pattern, new.format(address=address, slug=slug, site=site(address)), text)
     return text
 
 
@@ -63,16 +75,16 @@ def place_notebook(nb: nbformat.NotebookNode, name: str, address: str) -> None:
     if first is None or first.cell_type != "markdown" or not first.source.startswith("# "):
         raise ValueError(f"{name}: the first cell must be markdown that begins with '# Title'")
     slug = address.removeprefix("https://github.com/")
-    badge = f"[![Open in Colab](../book/_static/colab-badge.svg)]({COLAB}/{slug}/blob/{BRANCH}/notebooks/{name})"
+    link = f"[Open in Colab]({COLAB}/{slug}/blob/{BRANCH}/notebooks/{name})"
     title, _, rest = first.source.partition("\n")
-    rest = re.sub(r"\A\s*\[!\[Open in Colab\][^\n]*", "", rest).strip()
-    first.source = "\n\n".join(part for part in (title, badge, rest) if part)
+    rest = re.sub(r"\A\s*\[!?\[?Open in Colab\][^\n]*", "", rest).strip()
+    first.source = place_text("\n\n".join(part for part in (title, link, rest) if part), address)
 
-    if len(nb.cells) < 2 or nb.cells[1].get("id") != "colab":
-        nb.cells.insert(1, nbformat.v4.new_code_cell(id="colab"))
-    colab = nb.cells[1]
-    colab.source = COLAB_CELL.format(address=address)
-    colab.metadata["tags"] = ["remove-cell"]
+    if any("diffusion_lab" in cell.source for cell in nb.cells if cell.cell_type == "code"):
+        if len(nb.cells) < 2 or nb.cells[1].get("id") != "colab":
+            nb.cells.insert(1, nbformat.v4.new_code_cell(id="colab"))
+        nb.cells[1].source = SET_UP.format(address=address)
+        nb.cells[1].metadata["tags"] = ["remove-cell"]
 
     for cell in nb.cells[1:]:
         if cell.cell_type == "markdown":

@@ -1,0 +1,88 @@
+"""Number equations, figures and exercises by chapter, in the order in which they stand, and all that names them.
+
+python book/tools/number.py            rewrites the chapters, and the comments in tests that name an equation
+python book/tools/number.py --check    changes nothing; names the files that differ and exits with 1
+
+Write a new one with any number that is not taken, such as ``\\tag{2.3a}``: this gives it the right one and moves the
+others on, wherever they are named.
+"""
+
+import argparse
+import re
+import sys
+from pathlib import Path
+
+import nbformat
+
+ROOT = Path(__file__).resolve().parents[2]
+# The chapters without a number, and what stands in its place.
+LETTERS = {"00-before-you-start": "B", "what-diffusion-is": "W", "common-slips": "S", "one-screen": "O"}
+N = r"(?P<number>(?:\d+|[A-Z])\.\d+[a-z]?)"
+# Where each kind gets its number, and where it is named. A number after a word and a bracket is one in code.
+KINDS = {
+    "equation": (rf"\\tag\{{{N}\}}", rf"(?<!\w)\({N}\)"),
+    "figure": (rf"(?m)^\*Figure {N}\. ", rf"Figure {N}"),
+    "exercise": (rf"(?m)^### Exercise {N}", rf"Exercise {N}"),
+}
+
+
+def prefix(stem: str) -> str:
+    return LETTERS.get(stem) or str(int(stem[:2]))
+
+
+def new_numbers(texts: dict[str, str]) -> dict[str, dict[str, str]]:
+    """For each kind, from each number to the one it should have. ValueError if two have the same."""
+    moved = {kind: {} for kind in KINDS}
+    for stem, text in texts.items():
+        for kind, (given, _) in KINDS.items():
+            for count, old in enumerate((match["number"] for match in re.finditer(given, text)), 1):
+                if old in moved[kind]:
+                    raise ValueError(f"{kind} {old} is there twice, the second time in {stem}")
+                moved[kind][old] = f"{prefix(stem)}.{count}"
+    return moved
+
+
+def renumber(text: str, moved: dict[str, dict[str, str]]) -> str:
+    for kind, (given, named) in KINDS.items():
+
+        def new(match: re.Match, kind=kind) -> str:
+            return match[0].replace(match["number"], moved[kind].get(match["number"], match["number"]))
+
+        # In two turns, an equation's tag and what names it; the others are named where they are given, too.
+        for pattern in (given, named) if kind == "equation" else (named,):
+            text = re.sub(pattern, new, text)
+    return text
+
+
+def numbered(root: Path = ROOT) -> dict[Path, str]:
+    """Every chapter and test with the numbers that it should have."""
+    books = {path: nbformat.read(path, as_version=4) for path in sorted(root.glob("notebooks/*.ipynb"))}
+    texts = {
+        path.stem: "\n\n".join(cell.source for cell in nb.cells if cell.cell_type == "markdown")
+        for path, nb in books.items()
+    }
+    moved = new_numbers(texts)
+    found = {}
+    for path, nb in books.items():
+        for cell in nb.cells:
+            cell.source = renumber(cell.source, moved)
+        found[path] = nbformat.writes(nb) + "\n"
+    for path in root.glob("tests/test_*.py"):
+        found[path] = re.sub(r"(?m)# check: .*$", lambda m: renumber(m[0], moved), path.read_text("utf-8"))
+    return found
+
+
+def main(root: Path = ROOT) -> int:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--check", action="store_true", help="change nothing; exit with 1 if a file differs")
+    check = parser.parse_args().check
+    differing = [(path, text) for path, text in numbered(root).items() if path.read_text("utf-8") != text]
+    for path, text in differing:
+        print(f"{'differs' if check else 'rewritten'}: {path.relative_to(root).as_posix()}")
+        if not check:
+            path.write_text(text, "utf-8", newline="\n")
+    return int(check and bool(differing))
+
+
+if __name__ == "__main__":
+    sys.exit(main())
