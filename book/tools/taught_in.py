@@ -9,7 +9,8 @@ TAUGHT_IN = {
     ],
     "02-adding-noise": ["schedule.NoiseSchedule", "noising.add_noise", "noising.forward_chain"],
     "03-s-curve": [
-        "datasets.s_curve", "datasets.measured", "metrics.energy_distance", "models.mlp.MLP", "targets.training_target", "targets.convert",
+        "datasets.s_curve", "datasets.measured", "metrics.energy_distance", "models.mlp.MLP",
+        "targets.training_target", "targets.convert",
         "steps.ddpm", "training.train", "figures.cloud", "figures.clouds", "figures.frame",
         "figures.save_gif", "figures.use_style",
     ],
