@@ -49,22 +49,21 @@ def _parser() -> ArgumentParser:
         return added.add_argument
 
     add = command("train", commands.train, "Train a U-Net on digits. Called again after an interruption, it goes on.")
-    recipe = commands.RECIPE
     add("out", help="file to write, *.safetensors")
     add("--data", choices=["mnist", "digits"], default="mnist", help="digits are scikit-learn's, enlarged")
     add("--labels", action="store_true", help="train with labels, to choose the digit and for guidance")
     add("--width", type=int, default=32, help="channels of the U-Net's top level")
     add("--blocks", type=int, default=2, help="residual blocks a level")
     add("--steps", type=int, default=5000, help="batches")
-    add("--batch-size", type=int, default=recipe["batch_size"], help="images a batch, over all processes")
-    add("--lr", type=float, default=recipe["lr"], help="highest learning rate of the cycle")
-    add("--target", choices=list(TARGETS), default=recipe["target"], help="what the network predicts")
+    add("--batch-size", type=int, default=commands.RECIPE["batch_size"], help="images a batch, over all processes")
+    add("--lr", type=float, default=commands.RECIPE["lr"], help="highest learning rate of the cycle")
+    add("--target", choices=list(TARGETS), default=commands.RECIPE["target"], help="what the network predicts")
     add("--weight", choices=list(commands.WEIGHTS), default="simple", help="of the loss over time")
     add("--draw", choices=list(commands.DRAWS), default="stratified", help="where times are drawn")
     add("--schedule", choices=list(commands.SCHEDULES), default="cosine", help="of the noise, with 1,000 steps")
     add("--precision", choices=list(commands.PRECISIONS), default="float32", help="of the arithmetic")
     add("--compile", action="store_true", help="use torch.compile")
-    add("--checkpoint-every", type=int, default=recipe["checkpoint_every"], help="steps between checkpoints")
+    add("--checkpoint-every", type=int, default=commands.RECIPE["checkpoint_every"], help="steps between checkpoints")
 
     for name, run, text in (
         ("sample", commands.sample, "Draw images from a model into a PNG, or all of their way into a GIF."),

@@ -64,13 +64,12 @@ def choose_device(name: str | None = None) -> torch.device:
 def train(options: argparse.Namespace) -> None:
     options.out = check_writable("out", options.out, ".safetensors")
     device = choose_device(options.device)
-    several = int(os.environ.get("WORLD_SIZE", 1)) > 1
-    if several:
+    if int(os.environ.get("WORLD_SIZE", 1)) > 1:
         dist.init_process_group("nccl" if device.type == "cuda" else "gloo")
     try:
         _train(options, device)
     finally:
-        if several:
+        if dist.is_initialized():
             dist.destroy_process_group()
 
 
@@ -170,8 +169,7 @@ def evaluate(options: argparse.Namespace) -> None:
     if options.label is not None:
         print("With one --label the Fréchet distance is far above the floor, which is of all digits.", file=sys.stderr)
     if options.json:
-        print(json.dumps(report))
-        return
+        return print(json.dumps(report))
     print(f"{options.n} images, {report['network_calls']} network calls each, {seconds:.1f} s")
     for name, text in SCORES.items():
         if (score := report["scores"][name]) is not None:
