@@ -21,11 +21,11 @@ import digits_ours
 import digits_rivals
 import digits_speed
 import machine
+import measured
 import torch
 from digits_common import Jobs, Work
-from digits_table import choices_csv, table
+from digits_table import CHOICES, choices_rows, table
 
-MEASURED = Path(__file__).parents[1] / "diffusion_lab" / "measured" / "digits_choices.csv"
 PARTS = {
     "text": digits_rivals.text,
     "course": digits_rivals.course,
@@ -96,7 +96,8 @@ def write(options: argparse.Namespace, jobs: dict[str, Jobs], work: Work) -> Non
     missing = {part: sum((part, name) not in records for name in names) for part, names in jobs.items()}
     options.table.write_text(table(found, missing, work.divide), encoding="utf-8")
     if work.divide == 1 and found["choices"]:
-        MEASURED.write_text(choices_csv(found["choices"]), encoding="utf-8")
+        command = "python benchmarks/digits.py --only choices"
+        measured.write("digits_choices", command, CHOICES, choices_rows(found["choices"]))
 
 
 if __name__ == "__main__":

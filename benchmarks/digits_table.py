@@ -1,9 +1,7 @@
 """From records to the Markdown table."""
 
-import csv
-import io
 import statistics
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
 Record = dict[str, object]
 
@@ -145,17 +143,16 @@ def choices(rows: list[dict]) -> list[str]:
     return markdown(head, map(cells, dict.fromkeys(row["what"] for row in rows)), 1)
 
 
-def choices_csv(records: list[Record]) -> str:
-    """The raw rows of the choices, for ``datasets.measured("digits_choices")``."""
-    file = io.StringIO()
-    out = csv.writer(file, lineterminator="\n")
-    out.writerow(["command", "what", "seed", "cpu_seconds", "steps", "frechet", "floor", "label_right"])
+CHOICES = ("what", "seed", "cpu_seconds", "steps", "frechet", "floor", "label_right")
+
+
+def choices_rows(records: list[Record]) -> Iterator[tuple]:
+    """The rows of the choices, for ``datasets.measured("digits_choices")``."""
     for row in (row for record in records for row in record["rows"]):
-        out.writerow(
-            ["python benchmarks/digits.py --only choices", row["what"], row["seed"], f"{row['seconds']:.0f}",
-             row["steps"], f"{row['frechet']:.2f}", f"{row['floor']['frechet']:.2f}", f"{row['agreement']:.3f}"]
+        yield (
+            row["what"], row["seed"], f"{row['seconds']:.0f}", row["steps"], f"{row['frechet']:.2f}",
+            f"{row['floor']['frechet']:.2f}", f"{row['agreement']:.3f}",
         )  # fmt: skip
-    return file.getvalue()
 
 
 def fast(rows: list[dict]) -> list[str]:

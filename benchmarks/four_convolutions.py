@@ -10,10 +10,10 @@ each, by 25 steps of DDIM with clipping, are judged beside the floor, what 500 r
 the control. One thread, process time; needs MNIST.
 """
 
-import csv
 import time
-from pathlib import Path
+from collections.abc import Iterator
 
+import measured
 import torch
 from torch import Tensor, nn
 from torch.optim.lr_scheduler import OneCycleLR
@@ -36,7 +36,7 @@ COMMAND = "python benchmarks/four_convolutions.py"
 STEPS, N, SEEDS = 800, 500, (0, 1, 2)
 SCHEDULE = NoiseSchedule.cosine(T=1000)
 TIMES = range(50, 1000, 100)
-FILE = Path(__file__).parents[1] / "diffusion_lab" / "measured" / "four_convolutions.csv"
+COLUMNS = ("network", "seed", "steps", "cpu_seconds", "error_of_v", "frechet", "floor")
 
 
 class FourConvolutions(nn.Module):
@@ -99,12 +99,18 @@ def error(network, held_out: Tensor) -> float:
     return sum(errors) / len(errors)
 
 
-def main() -> None:
-    torch.set_num_threads(1)
+def rows() -> Iterator[tuple]:
     images, _ = datasets.mnist("train")
     images, held_out = images[:-256], images[-256:]
-    judge, rows = load_judge(), []
+    judge = load_judge()
     floor = judge.real(N).frechet
+
+    def row(name: str, seed: int, steps: int, seconds: float, off: float, pictures: Tensor) -> tuple:
+        frechet = judge(pictures).frechet
+        found = (name, seed, steps, f"{seconds:.0f}", f"{off:.4f}", f"{frechet:.1f}", f"{floor:.2f}")
+        print(*found, flush=True)
+        return found
+
     for seed in SEEDS:
         for name, (make, lr) in NETWORKS.items():
             torch.manual_seed(seed)
@@ -118,18 +124,14 @@ def main() -> None:
                 for g in [torch.Generator().manual_seed(seed)]
                 for _ in range(2)
             ]
-            rows.append([name, seed, STEPS, seconds, error(network, held_out), judge(torch.cat(made)).frechet, floor])
-            print(rows[-1], flush=True)
+            yield row(name, seed, STEPS, seconds, error(network, held_out), torch.cat(made))
         noise = torch.randn(N, 1, 28, 28, generator=torch.Generator().manual_seed(seed)).clamp(-1, 1)
-        nothing = error(lambda x_t, t: torch.zeros_like(x_t), held_out)
-        rows.append(["no training", seed, 0, 0, nothing, judge(noise).frechet, floor])
-    FILE.parent.mkdir(exist_ok=True)
-    with FILE.open("w", encoding="utf-8", newline="") as file:
-        out = csv.writer(file, lineterminator="\n")
-        out.writerow(["command", "network", "seed", "steps", "cpu_seconds", "error_of_v", "frechet", "floor"])
-        for name, seed, steps, seconds, off, frechet, real in rows:
-            out.writerow([COMMAND, name, seed, steps, f"{seconds:.0f}", f"{off:.4f}", f"{frechet:.1f}", f"{real:.2f}"])
-    print(f"wrote {FILE}")
+        yield row("no training", seed, 0, 0, error(lambda x_t, t: torch.zeros_like(x_t), held_out), noise)
+
+
+def main() -> None:
+    torch.set_num_threads(1)
+    measured.write("four_convolutions", COMMAND, COLUMNS, rows())
 
 
 if __name__ == "__main__":

@@ -14,11 +14,10 @@ Floor: 8,000 fresh points in place of samples. Best possible: the exact denoiser
 full loop with a tenth of the steps, which must come out worse.
 """
 
-import csv
 import math
 import time
-from pathlib import Path
 
+import measured
 import torch
 from torch import Tensor
 
@@ -38,7 +37,6 @@ from diffusion_lab import (
 )
 
 COMMAND = "python benchmarks/s_curve_choices.py"
-TABLE = Path(__file__).parents[1] / "diffusion_lab" / "measured" / "s_curve_choices.csv"
 SEEDS, STEPS = (0, 1, 2), 2_000
 SAMPLERS = {"ddpm_100": (ddpm(), 100), "ddim_25": (ddim(), 25), "ddim_100": (ddim(), 100), "ddpm_25": (ddpm(), 25)}
 schedule = NoiseSchedule.cosine(T=100)
@@ -88,7 +86,7 @@ def mean_distance(x: Tensor, y: Tensor) -> float:
     return sum(torch.cdist(rows, y, compute_mode=mode).mean().item() for rows in x.split(1000)) * 1000 / len(x)
 
 
-def measured(name: str, seed: int, denoiser, fresh: Tensor, within: float, judge: ExactDenoiser) -> dict[str, str]:
+def scores_of(name: str, seed: int, denoiser, fresh: Tensor, within: float, judge: ExactDenoiser) -> dict[str, str]:
     """The scores of a denoiser, or with None those of fresh points."""
     scores = {}
     for sampler, (step, steps) in list(SAMPLERS.items())[: None if name in ALL_SAMPLERS else 2]:
@@ -122,16 +120,12 @@ def main() -> None:
                 runs[name] = averaged, last, seconds = runs[same] if same else learn(recipe, data, seed)
                 denoiser = averaged if recipe["weights"] == "averaged" else last
                 seconds = f"{seconds:.1f}"
-            scores = measured(name, seed, denoiser, fresh, within, judge)
-            rows.append({"command": COMMAND, "recipe": name, "seed": seed, **recipe, "seconds": seconds, **scores})
+            scores = scores_of(name, seed, denoiser, fresh, within, judge)
+            rows.append({"recipe": name, "seed": seed, **recipe, "seconds": seconds, **scores})
             print(*rows[-1].values(), sep="  ", flush=True)
 
-    TABLE.parent.mkdir(exist_ok=True)
-    with TABLE.open("w", encoding="utf-8", newline="") as file:
-        columns = ["command", "recipe", "seed", *PLAIN, "seconds", *SAMPLERS, "off"]
-        writer = csv.DictWriter(file, columns, restval="", lineterminator="\n")
-        writer.writeheader()
-        writer.writerows(rows)
+    columns = ["recipe", "seed", *PLAIN, "seconds", *SAMPLERS, "off"]
+    measured.write("s_curve_choices", COMMAND, columns, ([row.get(name, "") for name in columns] for row in rows))
 
 
 if __name__ == "__main__":

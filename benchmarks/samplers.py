@@ -7,11 +7,11 @@ begins with the same noise, another for each seed. Each answer is judged beside 
 rows named "real" are as many training images, each digit equally often: how much the floor moves from draw to draw.
 """
 
-import csv
 import time
-from pathlib import Path
+from collections.abc import Iterator
 
 import machine
+import measured
 import torch
 from torch import Tensor
 
@@ -22,8 +22,7 @@ SEEDS = (0, 1, 2)
 CALLS = (5, 10, 20)
 BATCH = 100
 STEPS = {"DDPM": ddpm(), "DDIM": ddim(), "2M": dpm_solver(), "2M, eta 1": dpm_solver(1.0)}
-TABLE = Path(__file__).resolve().parents[1] / "diffusion_lab" / "measured" / "samplers.csv"
-COLUMNS = ("command", "sampler", "calls", "seed", "n", "frechet", "floor", "agreement")
+COLUMNS = ("sampler", "calls", "seed", "n", "frechet", "floor", "agreement")
 
 
 def made(digits, step, calls: int, seed: int, labels: Tensor) -> Tensor:
@@ -42,31 +41,28 @@ def real(seed: int, labels: Tensor) -> Tensor:
     return images[torch.cat(chosen)]
 
 
-def main() -> None:
-    torch.set_num_threads(1)
+def rows() -> Iterator[tuple]:
     digits, judge = load_pretrained("mnist-conditional"), load_judge()
     for network in (digits, judge.classifier):
         network.to(memory_format=torch.channels_last)
     labels, floor = torch.arange(N) % 10, judge.real(N, balanced=True).frechet
+
+    def judged(name: str, calls: int, seed: int, images: Tensor, asked: Tensor) -> tuple:
+        found = judge(images, asked)
+        print(f"{time.process_time():6.0f} s  {name}, {calls} calls, seed {seed}: {found.frechet:.2f}", flush=True)
+        return name, calls, seed, N, f"{found.frechet:.3f}", f"{floor:.3f}", f"{found.agreement:.3f}"
+
+    for seed in SEEDS:
+        yield judged("real", 0, seed, real(seed, labels), labels.sort().values)
+        for calls in CALLS:
+            for name, step in STEPS.items():
+                yield judged(name, calls, seed, made(digits, step, calls, seed, labels), labels)
+
+
+def main() -> None:
+    torch.set_num_threads(1)
     print(machine.describe())
-    began = time.process_time()
-    TABLE.parent.mkdir(exist_ok=True)
-    with TABLE.open("w", encoding="utf-8", newline="") as file:
-        table = csv.writer(file, lineterminator="\n")
-        table.writerow(COLUMNS)
-
-        def judged(name: str, calls: int, seed: int, images: Tensor, asked: Tensor) -> None:
-            found = judge(images, asked)
-            numbers = (f"{found.frechet:.3f}", f"{floor:.3f}", f"{found.agreement:.3f}")
-            table.writerow(("python benchmarks/samplers.py", name, calls, seed, N, *numbers))
-            file.flush()
-            print(f"{time.process_time() - began:6.0f} s  {name}, {calls} calls, seed {seed}: {found.frechet:.2f}")
-
-        for seed in SEEDS:
-            judged("real", 0, seed, real(seed, labels), labels.sort().values)
-            for calls in CALLS:
-                for name, step in STEPS.items():
-                    judged(name, calls, seed, made(digits, step, calls, seed, labels), labels)
+    measured.write("samplers", "python benchmarks/samplers.py", COLUMNS, rows())
 
 
 if __name__ == "__main__":

@@ -8,7 +8,6 @@ seeds. Writes ``network_times.csv`` (ways to tell a time), ``network_skips.csv``
 (the painter) into ``diffusion_lab/measured``, which the page reads.
 """
 
-import csv
 import json
 import os
 import sys
@@ -16,6 +15,7 @@ import time
 from pathlib import Path
 
 os.environ["MPLBACKEND"] = "agg"
+import measured
 import torch
 from torch import nn
 
@@ -37,16 +37,6 @@ def page(end: str) -> dict:
         if cell["cell_type"] == "code" and "plt." not in source and "measured(" not in source:
             exec(compile(source, cell["id"], "exec"), names)
     return names
-
-
-def write(name: str, rows: list[dict]) -> None:
-    path = ROOT / f"diffusion_lab/measured/{name}.csv"
-    path.parent.mkdir(exist_ok=True)
-    with path.open("w", encoding="utf-8", newline="") as file:
-        writer = csv.DictWriter(file, ["command", *rows[0]], lineterminator="\n")
-        writer.writeheader()
-        writer.writerows({"command": COMMAND} | row for row in rows)
-    print(f"{time.process_time():4.0f} s  {path.name}")
 
 
 class Table(nn.Module):
@@ -129,4 +119,6 @@ TABLES = {
 if __name__ == "__main__":
     for table in sys.argv[1:] or TABLES:
         make, end = TABLES[table]
-        write(f"network_{table}", make(page(end)))
+        rows = make(page(end))
+        measured.write(f"network_{table}", COMMAND, rows[0], (row.values() for row in rows))
+        print(f"{time.process_time():4.0f} s  network_{table}.csv", flush=True)

@@ -8,12 +8,12 @@ the two networks of a seed see the same draws. ``bound`` and ``exact`` are in na
 "exact denoiser" is the floor of the bound and of the mistake.
 """
 
-import csv
 import math
 import time
-from pathlib import Path
+from collections.abc import Iterator
 
 import machine
+import measured
 import torch
 from torch import Tensor
 
@@ -24,8 +24,7 @@ STEPS = (2_000, 8_000)
 SCHEDULE = NoiseSchedule.linear(T=100, start=1e-3, end=0.2)
 TRUTH = ExactDenoiser.mixture([[-1.2], [0.8]], [0.2, 0.2], [0.4, 0.6], SCHEDULE)
 TIMES = range(1, SCHEDULE.T + 1)
-TABLE = Path(__file__).resolve().parents[1] / "diffusion_lab" / "measured" / "weighted.csv"
-COLUMNS = ("command", "trained for", "steps", "seed", "bound", "exact", "mistake")
+COLUMNS = ("trained for", "steps", "seed", "bound", "exact", "mistake")
 h = 0.016
 x = torch.arange(-500, 501, dtype=torch.float64) * h
 beta, alpha, noise = SCHEDULE.beta, SCHEDULE.alpha, 1 - SCHEDULE.alpha_bar
@@ -77,27 +76,24 @@ def trained(weights: Tensor, steps: int, seed: int) -> MLP:
     return network
 
 
+def rows() -> Iterator[tuple]:
+    def row(name: str, steps: int, seed: int, denoiser) -> tuple:
+        bound, exact, mistake = worth(denoiser)
+        numbers = (f"{bound:.3f}", f"{exact:.3f}", f"{mistake:.4f}")
+        print(f"{time.process_time():6.0f} s  {name}, {steps} steps, seed {seed}: {' '.join(numbers)}", flush=True)
+        return name, steps, seed, *numbers
+
+    yield row("exact denoiser", 0, 0, TRUTH)
+    for steps in STEPS:
+        for seed in SEEDS:
+            yield row("simple loss", steps, seed, trained(torch.ones_like(w), steps, seed))
+            yield row("bound", steps, seed, trained(w, steps, seed))
+
+
 def main() -> None:
     torch.set_num_threads(1)
     print(machine.describe())
-    began = time.process_time()
-    TABLE.parent.mkdir(exist_ok=True)
-    with TABLE.open("w", encoding="utf-8", newline="") as file:
-        table = csv.writer(file, lineterminator="\n")
-        table.writerow(COLUMNS)
-
-        def row(name: str, steps: int, seed: int, denoiser) -> None:
-            bound, exact, mistake = worth(denoiser)
-            numbers = (f"{bound:.3f}", f"{exact:.3f}", f"{mistake:.4f}")
-            table.writerow(("python benchmarks/weighted.py", name, steps, seed, *numbers))
-            file.flush()
-            print(f"{time.process_time() - began:6.0f} s  {name}, {steps} steps, seed {seed}: {' '.join(numbers)}")
-
-        row("exact denoiser", 0, 0, TRUTH)
-        for steps in STEPS:
-            for seed in SEEDS:
-                row("simple loss", steps, seed, trained(torch.ones_like(w), steps, seed))
-                row("bound", steps, seed, trained(w, steps, seed))
+    measured.write("weighted", "python benchmarks/weighted.py", COLUMNS, rows())
 
 
 if __name__ == "__main__":

@@ -10,10 +10,8 @@ from argparse import ArgumentDefaultsHelpFormatter, ArgumentParser
 from collections.abc import Callable
 from importlib.metadata import version
 
-from . import commands
-from .datasets import DataNotFoundError
-from .engine import CheckpointError, TrainingError
-from .pretrained import NAMES, WeightsError
+from . import CheckpointError, DataNotFoundError, TrainingError, WeightsError, commands
+from .pretrained import NAMES
 from .targets import TARGETS
 
 ERRORS = (TypeError, ValueError, OSError, DataNotFoundError, WeightsError, CheckpointError, TrainingError)

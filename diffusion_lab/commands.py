@@ -169,7 +169,8 @@ def evaluate(options: argparse.Namespace) -> None:
     if options.label is not None:
         print("With one --label the Fréchet distance is far above the floor, which is of all digits.", file=sys.stderr)
     if options.json:
-        return print(json.dumps(report))
+        print(json.dumps(report))
+        return
     print(f"{options.n} images, {report['network_calls']} network calls each, {seconds:.1f} s")
     for name, text in SCORES.items():
         if (score := report["scores"][name]) is not None:

@@ -258,8 +258,8 @@ def not_a_number(constant):
 
 
 @pytest.mark.parametrize("model", ["plain", "told"])
-def test_evaluate_prints_json(model, request, no_mnist, capsys):
-    weights = request.getfixturevalue(model)
+def test_evaluate_prints_json(model, models, no_mnist, capsys):
+    weights = str(models / f"{model}.safetensors")
     words = ["--n", "120", "--steps", "2", "--json", "--seed", "3"]
     assert main(["evaluate", weights, *words]) == 0
     printed = capsys.readouterr()

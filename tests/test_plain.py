@@ -7,8 +7,8 @@ import nbformat
 import number
 import plain
 import pytest
-from chapter import ROOT, pictures, tagged
-from execute import FOLDED
+from chapter import ROOT, folded, markdown_of, pictures
+from execute import FOLDS
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
 from place import read_address, site
 
@@ -20,7 +20,7 @@ chapters = pytest.mark.parametrize("nb", BOOKS.values(), ids=BOOKS)
 
 
 def prose(nb) -> str:
-    return "\n\n".join(cell.source for cell in nb.cells if cell.cell_type == "markdown")
+    return markdown_of(nb.cells)
 
 
 @chapters
@@ -37,8 +37,8 @@ def test_one_session(nb):
 @chapters
 def test_what_the_book_folds_is_folded_elsewhere(nb):
     for cell in nb.cells:
-        folded = any(tagged(cell, tag) for tag in plain.FOLDED)
-        assert {key: cell.metadata.get(key) for key in FOLDED} == (FOLDED if folded else dict.fromkeys(FOLDED)), cell.id
+        expected = FOLDS if folded(cell) else dict.fromkeys(FOLDS)
+        assert {key: cell.metadata.get(key) for key in FOLDS} == expected, cell.id
 
 
 @chapters

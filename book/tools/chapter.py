@@ -14,6 +14,8 @@ PACKAGE = ROOT / "diffusion_lab"
 THUMBNAILS = ROOT / "book/_static/chapters"
 MAX_LINES, MAX_PROGRAM = 30, 80  # of a cell; of one that is a program of its own, tagged `program`
 MAX_BYTES = 1_500_000
+# Code that the book folds away, by the tag of its cell.
+FOLDED = ("hide-input", "hide-cell", "remove-cell")
 WIDGET = "application/vnd.jupyter.widget-view+json"
 
 
@@ -123,6 +125,14 @@ def pictures(cell: nbformat.NotebookNode) -> list[str]:
 
 def tagged(cell: nbformat.NotebookNode, tag: str) -> bool:
     return tag in cell.metadata.get("tags", [])
+
+
+def folded(cell: nbformat.NotebookNode) -> bool:
+    return any(tagged(cell, tag) for tag in FOLDED)
+
+
+def markdown_of(cells: list[nbformat.NotebookNode]) -> str:
+    return "\n\n".join(cell.source for cell in cells if cell.cell_type == "markdown")
 
 
 def texts_of(cell: nbformat.NotebookNode) -> str:

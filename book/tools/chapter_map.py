@@ -10,10 +10,10 @@ from pathlib import Path
 
 import nbformat
 import yaml
+from chapter import ROOT, markdown_of
 from docutils import nodes
 from docutils.parsers.rst import Directive
 
-ROOT = Path(__file__).resolve().parents[2]
 ROW, DOT, WIDTH = 34, 150, 460  # height of a row, where the dots stand, width: what fits a phone
 # Okabe and Ito's, those that show on white and on black; an arc has the colour of the chapter that is needed.
 COLOURS = ["#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9"]
@@ -29,8 +29,7 @@ def parts() -> list[tuple[str, list[Path]]]:
 
 
 def text_of(path: Path) -> str:
-    cells = nbformat.read(path, as_version=4).cells
-    return "\n\n".join(cell.source for cell in cells if cell.cell_type == "markdown")
+    return markdown_of(nbformat.read(path, as_version=4).cells)
 
 
 def title_of(text: str) -> str:

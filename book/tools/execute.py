@@ -12,14 +12,14 @@ import time
 from pathlib import Path
 
 import nbformat
-from chapter import ROOT, THUMBNAILS, WIDGET, fingerprint, problems, thumbnail
+from chapter import ROOT, THUMBNAILS, WIDGET, fingerprint, folded, problems, thumbnail
 from nbclient import NotebookClient
 from nbclient.exceptions import CellExecutionError
 from place import place_notebook, read_address
 
 KEEP_IN_CELL = {"tags", "mystnb", "nbgrader"}
 # What the book folds by its tag is folded in JupyterLab and on Colab by these.
-FOLDED = {"jupyter": {"source_hidden": True}, "cellView": "form"}
+FOLDS = {"jupyter": {"source_hidden": True}, "cellView": "form"}
 
 
 class Client(NotebookClient):
@@ -53,8 +53,7 @@ def clean(nb: nbformat.NotebookNode) -> None:
     )
     for cell in nb.cells:
         kept = {key: cell.metadata[key] for key in sorted(KEEP_IN_CELL & cell.metadata.keys())}
-        folded = FOLDED if {"hide-input", "hide-cell", "remove-cell"} & set(kept.get("tags", [])) else {}
-        cell.metadata = nbformat.from_dict(kept | folded)
+        cell.metadata = nbformat.from_dict(kept | (FOLDS if folded(cell) else {}))
         for out in cell.get("outputs", []):
             if out.get("data", {}).pop(WIDGET, None):
                 out.metadata["widget"] = True

@@ -21,6 +21,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import matplotlib
+import matplotlib.pyplot as plt
 import nbformat
 from chapter import ROOT
 
@@ -159,7 +160,7 @@ def examine(path: Path) -> tuple[int, int]:
                     print(f"  {path.stem} cell {place} line {line}: {what}", flush=True)
         with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()):
             exec(compile(cell.source, f"{path.stem} cell {place}", "exec"), names)
-        sys.modules["matplotlib.pyplot"].close("all") if "matplotlib.pyplot" in sys.modules else None
+        plt.close("all")
     return count, alive
 
 

@@ -7,22 +7,22 @@ Write a new one with any number that is not taken, such as ``\\tag{2.3a}``: this
 others on, wherever they are named.
 """
 
-import argparse
 import re
 import sys
 from pathlib import Path
 
 import nbformat
+from chapter import ROOT, markdown_of
+from place import rewrite
 
-ROOT = Path(__file__).resolve().parents[2]
 # The chapters without a number, and what stands in its place.
 LETTERS = {"00-before-you-start": "B", "what-diffusion-is": "W", "common-slips": "S", "one-screen": "O"}
-N = r"(?P<number>(?:\d+|[A-Z])\.\d+[a-z]?)"
+NUMBER = r"(?P<number>(?:\d+|[A-Z])\.\d+[a-z]?)"
 # Where each kind gets its number, and where it is named. A number after a word and a bracket is one in code.
 KINDS = {
-    "equation": (rf"\\tag\{{{N}\}}", rf"(?<!\w)\({N}\)"),
-    "figure": (rf"(?m)^\*Figure {N}\. ", rf"Figure {N}"),
-    "exercise": (rf"(?m)^### Exercise {N}", rf"Exercise {N}"),
+    "equation": (rf"\\tag\{{{NUMBER}\}}", rf"(?<!\w)\({NUMBER}\)"),
+    "figure": (rf"(?m)^\*Figure {NUMBER}\. ", rf"Figure {NUMBER}"),
+    "exercise": (rf"(?m)^### Exercise {NUMBER}", rf"Exercise {NUMBER}"),
 }
 
 
@@ -57,11 +57,7 @@ def renumber(text: str, moved: dict[str, dict[str, str]]) -> str:
 def numbered(root: Path = ROOT) -> dict[Path, str]:
     """Every chapter and test with the numbers that it should have."""
     books = {path: nbformat.read(path, as_version=4) for path in sorted(root.glob("notebooks/*.ipynb"))}
-    texts = {
-        path.stem: "\n\n".join(cell.source for cell in nb.cells if cell.cell_type == "markdown")
-        for path, nb in books.items()
-    }
-    moved = new_numbers(texts)
+    moved = new_numbers({path.stem: markdown_of(nb.cells) for path, nb in books.items()})
     found = {}
     for path, nb in books.items():
         for cell in nb.cells:
@@ -73,15 +69,7 @@ def numbered(root: Path = ROOT) -> dict[Path, str]:
 
 
 def main(root: Path = ROOT) -> int:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--check", action="store_true", help="change nothing; exit with 1 if a file differs")
-    check = parser.parse_args().check
-    differing = [(path, text) for path, text in numbered(root).items() if path.read_text("utf-8") != text]
-    for path, text in differing:
-        print(f"{'differs' if check else 'rewritten'}: {path.relative_to(root).as_posix()}")
-        if not check:
-            path.write_text(text, "utf-8", newline="\n")
-    return int(check and bool(differing))
+    return rewrite(numbered(root), root, __doc__)
 
 
 if __name__ == "__main__":

@@ -105,16 +105,21 @@ def placed(root: Path = ROOT) -> dict[Path, str]:
     return texts
 
 
-def main(root: Path = ROOT) -> int:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+def rewrite(texts: dict[Path, str], root: Path, doc: str) -> int:
+    """Give each file its text and name those that differed; with ``--check`` on the command line, name them only."""
+    parser = argparse.ArgumentParser(description=doc.splitlines()[0])
     parser.add_argument("--check", action="store_true", help="change nothing; exit with 1 if a file differs")
     check = parser.parse_args().check
-    differing = [(path, text) for path, text in placed(root).items() if path.read_text("utf-8") != text]
+    differing = [(path, text) for path, text in texts.items() if path.read_text("utf-8") != text]
     for path, text in differing:
         print(f"{'differs' if check else 'rewritten'}: {path.relative_to(root).as_posix()}")
         if not check:
             path.write_text(text, "utf-8", newline="\n")
     return int(check and bool(differing))
+
+
+def main(root: Path = ROOT) -> int:
+    return rewrite(placed(root), root, __doc__)
 
 
 if __name__ == "__main__":

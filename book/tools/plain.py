@@ -8,9 +8,9 @@ import sys
 from pathlib import Path
 
 import nbformat
-from chapter import pictures
+from chapter import ROOT, folded, markdown_of, pictures
+from number import NUMBER
 
-ROOT = Path(__file__).resolve().parents[2]
 MAX_WORDS, MAX_VISIBLE_LINES = 3000, 250
 MAX_INCHES, MIN_POINTS = 7, 9
 FENCE = re.compile(r"^(`{3,}).*?^\1[ \t]*$", re.DOTALL | re.MULTILINE)
@@ -26,7 +26,6 @@ RAW = {
     "HTML other than <details>": r"<(?!/?details>|/?summary>|!--)/?[a-zA-Z][^>\n]*>",
     "a list of definitions": r"^:   ?\S",
 }
-FOLDED = ("hide-input", "hide-cell", "remove-cell")
 
 
 def without_code(text: str) -> str:
@@ -69,8 +68,7 @@ def main_path(nb: nbformat.NotebookNode) -> list[nbformat.NotebookNode]:
 
 def words(nb: nbformat.NotebookNode) -> int:
     """Words to be read on the main path: a formula within a line is one, what is folded or set apart is none."""
-    text = "\n\n".join(cell.source for cell in main_path(nb) if cell.cell_type == "markdown")
-    text = re.sub(r"<details>.*?</details>|<!--.*?-->", "", text, flags=re.DOTALL)
+    text = re.sub(r"<details>.*?</details>|<!--.*?-->", "", markdown_of(main_path(nb)), flags=re.DOTALL)
     text = DISPLAY.sub("", FENCE.sub("", text))
     text = re.sub(r"\$[^$]+\$", "x", text)
     text = re.sub(r"\]\([^)]*\)", "]", text)
@@ -79,8 +77,7 @@ def words(nb: nbformat.NotebookNode) -> int:
 
 def visible_lines(nb: nbformat.NotebookNode) -> int:
     """Lines of code to be read on the main path."""
-    cells = [cell for cell in main_path(nb) if cell.cell_type == "code"]
-    shown = [cell for cell in cells if not set(FOLDED) & set(cell.metadata.get("tags", []))]
+    shown = [cell for cell in main_path(nb) if cell.cell_type == "code" and not folded(cell)]
     return sum(bool(line.strip()) for cell in shown for line in cell.source.splitlines())
 
 
@@ -99,7 +96,7 @@ def figure_problems(nb: nbformat.NotebookNode) -> list[str]:
     for number, (cell, after) in enumerate(zip(nb.cells, [*nb.cells[1:], None], strict=True)):
         if cell.cell_type != "code":
             continue
-        captioned = after is not None and re.match(r"\*Figure [\dA-Z]+\.\d+[a-z]?\. ", after.source)
+        captioned = after is not None and re.match(rf"\*Figure {NUMBER}\. ", after.source)
         if pictures(cell) and not captioned:
             found.append(f"cell {number} shows a picture without a caption (*Figure 2.1. ...*) in the next cell")
         found += [

@@ -12,12 +12,16 @@ is added here:
 import re
 
 from docutils import nodes
+from number import NUMBER
 from place import read_address, site
 
 BOXES = {"Watch out": "warning", "In the field": "seealso"}
-TAG = re.compile(r"\s*\\tag\{([\w.]+)\}")
-NUMBER = re.compile(r"\(((?:\d+|[A-Z])\.\d+)\)")
-CAPTION = re.compile(r"Figure (?:\d+|[A-Z])\.\d+\. ")
+TAG = re.compile(rf"\s*\\tag\{{{NUMBER}\}}")
+NAMED = re.compile(rf"\({NUMBER}\)")
+CAPTION = re.compile(rf"Figure {NUMBER}\. ")
+PUBLISHED = f"{site(read_address())}/"
+# Where a number in brackets is no link.
+KEPT = (nodes.literal, nodes.literal_block, nodes.math, nodes.math_block, nodes.raw, nodes.reference, nodes.title)
 
 
 def said(paragraph: nodes.Element) -> list[nodes.Node]:
@@ -57,27 +61,18 @@ def dress(app, doctree):
 
 def link(app, doctree, docname):
     """Link what names an equation, and make links to the published book links of this one."""
-    published, pages = f"{site(read_address())}/", app.env.found_docs
 
     def inside(page: str, anchor: str) -> str:
         return app.builder.get_relative_uri(docname, page) + (f"#{anchor}" if anchor else "")
 
     for reference in doctree.findall(nodes.reference):
-        page, _, anchor = reference.get("refuri", "").removeprefix(published).partition("#")
-        if reference.get("refuri", "").startswith(published) and page.removesuffix(".html") in pages:
-            reference["refuri"], reference["internal"] = inside(page.removesuffix(".html"), anchor), True
+        page, _, anchor = reference.get("refuri", "").removeprefix(PUBLISHED).partition("#")
+        page = page.removesuffix(".html")
+        if reference.get("refuri", "").startswith(PUBLISHED) and page in app.env.found_docs:
+            reference["refuri"], reference["internal"] = inside(page, anchor), True
     for text in list(doctree.findall(nodes.Text)):
-        parts = NUMBER.split(text)
-        kept = (
-            nodes.literal,
-            nodes.literal_block,
-            nodes.math,
-            nodes.math_block,
-            nodes.raw,
-            nodes.reference,
-            nodes.title,
-        )
-        if len(parts) == 1 or any(isinstance(parent, kept) for parent in ancestors(text)):
+        parts = NAMED.split(text)
+        if len(parts) == 1 or any(isinstance(parent, KEPT) for parent in ancestors(text)):
             continue
         new = []
         for place, part in enumerate(parts):
