@@ -1,13 +1,9 @@
-"""What people look at. One look for the whole book, and animations that play in a page with no kernel behind it."""
+"""What people look at: one look for the whole book."""
 
-import base64
-import html
-import io
 import math
 from collections.abc import Sequence
 from importlib.resources import as_file, files
 from pathlib import Path
-from string import Template
 from typing import BinaryIO
 
 import matplotlib.pyplot as plt
@@ -22,13 +18,17 @@ from .checks import check_whole
 # One colour for one thing, throughout the book (Okabe and Ito's palette, told apart by colour-blind readers).
 COLORS = {"data": "#0072B2", "noise": "#CC79A7", "model": "#D55E00", "truth": "#009E73"}
 # Text and axes; see book.mplstyle.
-GREY = "#7f7f7f"
+GREY = "#707070"
 
 
 def use_style() -> None:
-    """Set matplotlib to the look of the book, which is in ``book.mplstyle``."""
+    """Set matplotlib to the look of the book, which is in ``book.mplstyle``; in a notebook, sharp on dense screens."""
     with as_file(files(__package__) / "book.mplstyle") as style:
         plt.style.use(style)
+    if plt.get_backend().endswith("inline"):
+        from matplotlib_inline.backend_inline import set_matplotlib_formats  # only a notebook has it
+
+        set_matplotlib_formats("retina")
 
 
 def cloud(ax: Axes, points: Tensor, color: str = COLORS["data"], limit: float | None = None, **style) -> None:
@@ -88,61 +88,14 @@ def show_images(images: Tensor, columns: int = 8, ax: Axes | None = None, title:
         ax.set_title(title)
 
 
-def frame(figure: Figure, dpi: int = 80) -> Image.Image:
-    """The figure as a picture, for an animation; the figure is closed."""
-    buffer = io.BytesIO()
-    figure.savefig(buffer, format="png", dpi=dpi)
-    plt.close(figure)
-    return Image.open(buffer).convert("RGBA")
-
-
 def save_gif(frames: Sequence[Image.Image], path: str | Path | BinaryIO, milliseconds: int = 100) -> None:
     """Write an animated GIF that loops, with a transparent background, to ``path``: a file's name or an open file."""
-    _check_frames(frames, milliseconds)
+    if len({picture.size for picture in frames}) != 1:
+        raise ValueError(f"frames: expected pictures of one size, got {sorted({p.size for p in frames})}")
+    check_whole("milliseconds", milliseconds)
     # Of half transparent points GIF knows nothing: each is there or not.
     images = [picture.convert("RGBA") for picture in frames]
     for image in images:
         image.putalpha(image.getchannel("A").point(lambda alpha: 255 if alpha >= 128 else 0))
     options = {"duration": milliseconds, "loop": 0, "disposal": 2, "optimize": False}
     images[0].save(path, "GIF", save_all=True, append_images=images[1:], **options)
-
-
-def _check_frames(frames: Sequence[Image.Image], milliseconds: int) -> None:
-    if len({picture.size for picture in frames}) != 1:
-        raise ValueError(f"frames: expected pictures of one size, got {sorted({p.size for p in frames})}")
-    check_whole("milliseconds", milliseconds)
-
-
-def player(frames: Sequence[Image.Image], alt: str, milliseconds: int = 100, start: int = 0):
-    """A slider and a play button over ``frames``, as HTML that needs no kernel, no network and no library.
-
-    All frames travel in one picture; the slider moves a window over it. Frames must have the same size.
-
-    Args:
-        frames: the pictures, from :func:`frame`.
-        alt: what the animation shows, for a reader who does not see it.
-        milliseconds: the time a frame stays.
-        start: the frame shown at first.
-    """
-    from IPython.display import HTML  # only a notebook has it
-
-    _check_frames(frames, milliseconds)
-    check_whole("start", start, 0, len(frames) - 1)
-    (width, height), n = frames[0].size, len(frames)
-    columns = math.ceil(math.sqrt(n))
-    rows = math.ceil(n / columns)
-    sheet = Image.new("RGBA", (columns * width, rows * height))
-    for i, picture in enumerate(frames):
-        sheet.paste(picture, (i % columns * width, i // columns * height))
-    buffer = io.BytesIO()
-    sheet.quantize(64, method=Image.Quantize.FASTOCTREE).save(buffer, "PNG", optimize=True)
-    across, down = 100 / max(1, columns - 1), 100 / max(1, rows - 1)  # a frame further, in per cent
-    # Event handlers in the elements themselves: a page may hold many players and none needs a name.
-    template = Template((files(__package__) / "player.html").read_text("utf-8"))
-    return HTML(
-        template.substitute(
-            width=width, height=height, alt=html.escape(alt), data=base64.b64encode(buffer.getvalue()).decode(),
-            x=start % columns * across, y=start // columns * down, wide=columns * 100, high=rows * 100, last=n - 1,
-            start=start, columns=columns, across=across, down=down, milliseconds=milliseconds,
-        )
-    )  # fmt: skip

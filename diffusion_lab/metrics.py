@@ -23,7 +23,7 @@ def energy_distance(x: Tensor, y: Tensor) -> float:
         TypeError, ValueError: if either is not a floating-point tensor, is empty, or holds NaN or infinity, or if the
             shapes of single samples differ.
 
-    Source: Székely & Rizzo 2013, "Energy statistics", equation (2.1).
+    Source: Székely & Rizzo 2013, "Energy statistics", equation 2.1.
     """
     x, y = _points(x, y, "y")
     return 2 * _mean_distance(x, y) - _mean_distance(x, x) - _mean_distance(y, y)

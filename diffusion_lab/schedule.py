@@ -138,7 +138,7 @@ class NoiseSchedule:
 
     @property
     def signal_left(self) -> float:
-        """``alpha_bar_T``: the share of variance that is still signal at ``T``, for data of variance 1.
+        """``alpha_bar_T``, the share of variance that is still signal at ``T``, for data of variance 1.
 
         Samplers start from N(0, 1). That is honest only if this is close to 0.
         """

@@ -40,7 +40,7 @@ class Moment:
 
     @property
     def eps(self) -> Tensor:
-        """The noise that belongs to ``x_0``: the two add up to ``x_t``."""
+        """The noise that belongs to ``x_0``, so that the two add up to ``x_t``."""
         return mix(1 / self.b, self.x_t, -self.a / self.b, self.x_0)
 
     def mean(self, of_x_t: float, of_x_0: float) -> Tensor:

@@ -1,9 +1,6 @@
-"""Figures: grids to the pixel, animations to the frame, and a player that needs nothing but its page."""
+"""Figures: grids to the pixel, animations to the frame."""
 
-import base64
 import io
-import re
-from html.parser import HTMLParser
 
 import matplotlib
 
@@ -82,16 +79,10 @@ def test_clouds_have_a_panel_each():
 def test_the_style_is_transparent_and_readable_on_black_and_white():
     with plt.rc_context():
         figures.use_style()
-        image = np.asarray(figures.frame(plt.figure()))
-        assert (image[..., 3] == 0).all()
+        drawn = io.BytesIO()
+        plt.figure().savefig(drawn)
+        assert (np.asarray(Image.open(drawn).convert("RGBA"))[..., 3] == 0).all()
         assert plt.rcParams["text.color"] == plt.rcParams["axes.edgecolor"] == figures.GREY
-
-
-def test_frame_closes_its_figure():
-    figure = plt.figure(figsize=(2, 1))
-    image = figures.frame(figure, dpi=50)
-    assert (image.mode, image.size) == ("RGBA", (100, 50))
-    assert not plt.fignum_exists(figure.number)
 
 
 def test_a_gif_has_its_frames_durations_and_holes(tmp_path):
@@ -110,77 +101,3 @@ def test_a_gif_takes_pictures_without_transparency(tmp_path):
     figures.save_gif([picture(color).convert("RGB") for color in COLORS[:2]], tmp_path / "a.gif")
     with Image.open(tmp_path / "a.gif") as gif:
         assert gif.n_frames == 2
-
-
-class Elements(HTMLParser):
-    """Every element of a page with its attributes, unescaped as a browser does it."""
-
-    def __init__(self, page):
-        super().__init__()
-        self.found = []
-        self.feed(page)
-
-    def handle_starttag(self, tag, attributes):
-        self.found.append((tag, dict(attributes)))
-
-    def one(self, tag, **wanted):
-        [match] = [a for t, a in self.found if t == tag and wanted.items() <= a.items()]
-        return match
-
-
-@pytest.mark.parametrize("n", [1, 2, 5])
-def test_the_player_carries_every_frame_in_one_picture(n):
-    frames = [picture(color) for color in COLORS[:n]]
-    page = Elements(figures.player(frames, "five colours", start=n - 1).data)
-    slider = page.one("input", type="range")
-    assert (slider["min"], slider["max"], slider["value"]) == ("0", str(n - 1), str(n - 1))
-    style = page.one("div", role="img")["style"]
-    [data] = re.findall(r"url\(data:image/png;base64,([^)]*)\)", style)
-    sheet = Image.open(io.BytesIO(base64.b64decode(data))).convert("RGBA")
-    columns, rows = sheet.width // 12, sheet.height // 8
-    assert columns * rows >= n
-    assert f"{columns * 100}% {rows * 100}%" in style
-    for i, color in enumerate(COLORS[:n]):
-        x, y = i % columns * 12 + 6, i // columns * 8 + 4
-        assert np.abs(np.subtract(sheet.getpixel((x, y)), color)).max() < 8
-
-
-def test_the_player_shows_the_frame_of_its_slider():
-    """CSS: a position of p% puts the window p% of the way along what the sheet is larger than the window."""
-    for n in (1, 2, 3, 5, 10):
-        for start in range(n):
-            style = Elements(figures.player([picture(COLORS[0])] * n, "x", start=start).data).one("div", role="img")[
-                "style"
-            ]
-            x, y, width, height = map(float, re.search(r"\) ([\d.]+)% ([\d.]+)% / ([\d.]+)% ([\d.]+)%", style).groups())
-            columns, rows = round(width / 100), round(height / 100)
-            assert (round(x / 100 * (columns - 1)), round(y / 100 * (rows - 1))) == (start % columns, start // columns)
-
-
-def test_the_slider_moves_the_window_to_where_a_page_that_starts_there_has_it():
-    """Its handler is read, not run: column and row of frame i, and how far the window goes for each."""
-
-    def page(n, start):
-        return Elements(figures.player([picture(COLORS[0])] * n, "x", start=start).data)
-
-    for n in (1, 2, 3, 5, 10):
-        handler = page(n, 0).one("input", type="range")["oninput"]
-        words = r"c = i % (\d+), r = Math.floor\(i / (\d+)\);.* c \* ([\d.]+) \+ '% ' \+ r \* ([\d.]+) \+ '%'"
-        columns, again, across, down = map(float, re.search(words, handler, re.DOTALL).groups())
-        assert columns == again
-        for i in range(n):
-            style = page(n, i).one("div", role="img")["style"]
-            x, y = map(float, re.search(r"\) ([\d.]+)% ([\d.]+)% /", style).groups())
-            assert (i % columns * across, i // columns * down) == pytest.approx((x, y))
-
-
-def test_the_player_needs_no_network_and_no_script_of_its_own():
-    html = re.sub("base64,[^)]*", "", figures.player([picture(color) for color in COLORS], "x").data)
-    assert not re.search(r"https?:|//|<script|<link|@import|src=", html)
-
-
-def test_the_player_escapes_what_it_is_told():
-    for alt in ['a "quoted" <b>word</b> & more', "it's > 3", "$5, $data or ${width}"]:
-        page = Elements(figures.player([picture(COLORS[0])], alt).data)
-        assert page.one("div", role="img")["aria-label"] == alt
-        assert [tag for tag, _ in page.found] == ["div", "div", "div", "button", "input"]

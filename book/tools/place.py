@@ -21,14 +21,16 @@ ROOT = Path(__file__).resolve().parents[2]
 BRANCH = "main"
 COLAB = "https://colab.research.google.com/github"
 SET_UP = """\
-# Installs the book's package where it is missing, as on Colab. Any CPU will do; where there is a GPU, MNIST uses it.
+# Installs the book's package where it is missing, as on Colab.
+# Any CPU will do; where there is a GPU, MNIST uses it.
 import importlib.util
 import subprocess
 import sys
 
 if importlib.util.find_spec("diffusion_lab") is None:
     package = "git+{address}"
-    subprocess.run([sys.executable, "-m", "pip", "install", "-q", "--no-deps", package], check=True)"""
+    pip = [sys.executable, "-m", "pip", "install", "-q", "--no-deps", package]
+    subprocess.run(pip, check=True)"""
 
 # Where prose and settings name the project. Links to other people's repositories look different and stay.
 ANYWHERE = [

@@ -6,6 +6,7 @@ is added here:
 - a quote that begins with bold words and a full stop is a box with that title;
 - an equation with ``\\tag{2.3}`` gets its number beside it, and ``(2.3)`` in any chapter links to it;
 - an italic paragraph that begins with "Figure 2.3." is a caption;
+- a full stop or comma after a formula stays on its line;
 - a link to the published book is a link within the book.
 """
 
@@ -19,6 +20,7 @@ BOXES = {"Watch out": "warning", "In the field": "seealso"}
 TAG = re.compile(rf"\s*\\tag\{{{NUMBER}\}}")
 NAMED = re.compile(rf"\({NUMBER}\)")
 CAPTION = re.compile(rf"Figure {NUMBER}\. ")
+MARKS = re.compile(r"[.,;:?!)]+")
 PUBLISHED = f"{site(read_address())}/"
 # Where a number in brackets is no link.
 KEPT = (nodes.literal, nodes.literal_block, nodes.math, nodes.math_block, nodes.raw, nodes.reference, nodes.title)
@@ -57,6 +59,13 @@ def dress(app, doctree):
     for paragraph in doctree.findall(nodes.paragraph):
         if [*map(type, said(paragraph))] == [nodes.emphasis] and CAPTION.match(paragraph.astext()):
             paragraph["classes"].append("figure-caption")
+    for formula in list(doctree.findall(nodes.math)):
+        after = formula.next_node(descend=False, siblings=True)
+        if isinstance(after, nodes.Text) and (marks := MARKS.match(after)):
+            kept = nodes.inline("", "", classes=["nowrap"])
+            after.parent.replace(after, nodes.Text(after[marks.end() :]))
+            formula.replace_self(kept)
+            kept += [formula, nodes.Text(marks[0])]
 
 
 def link(app, doctree, docname):

@@ -5,24 +5,23 @@ The tests see that every entry has its chapter, and that the chapter uses what i
 
 TAUGHT_IN = {
     "01-number-eight": [
-        "datasets.number_eight", "exact.ExactDenoiser", "sampling.walk", "sampling.sample", "figures.player",
+        "datasets.number_eight", "exact.ExactDenoiser", "sampling.walk", "sampling.sample", "live.figure",
     ],
     "02-adding-noise": ["schedule.NoiseSchedule", "noising.add_noise", "noising.forward_chain"],
     "03-s-curve": [
         "datasets.s_curve", "datasets.measured", "metrics.energy_distance", "models.mlp.MLP",
         "targets.training_target", "targets.convert",
-        "steps.ddpm", "training.train", "figures.cloud", "figures.clouds", "figures.frame",
-        "figures.save_gif", "figures.use_style",
+        "steps.ddpm", "training.train", "figures.cloud", "figures.clouds", "figures.use_style",
     ],
     "04-the-network": ["models.unet.UNet"],
     "05-mnist": [
         "models.unet.SelfAttention", "datasets.mnist", "datasets.digits", "guidance.Guided",
-        "pretrained.load_pretrained", "figures.image_grid", "figures.show_images", "sampling.clip",
+        "pretrained.load_pretrained", "figures.show_images", "sampling.clip",
         "paths.logit_normal", "paths.stratified",
     ],
     "06-closed-forms": ["noising.posterior", "targets.x0_from_eps", "targets.eps_from_x0"],
     "08-the-objective": ["targets.denoising_loss", "paths.uniform"],
-    "10-fewer-steps": ["steps.ddim", "steps.dpm_solver", "sampling.threshold"],
+    "10-fewer-steps": ["steps.ddim", "steps.dpm_solver", "sampling.threshold", "figures.image_grid"],
     "11-judging-samples": ["metrics.Gaussian", "metrics.frechet_distance", "metrics.nearest", "judge.load_judge"],
 }  # fmt: skip
 # What no chapter has to name: it is made, raised or used by what one does.
@@ -33,7 +32,8 @@ COMES_WITH = {
         "denoiser.Denoiser", "denoiser.predict_x0", "targets.min_snr",
     ],
     "targets.convert": ["targets.TARGETS"],
-    "steps.ddpm": ["steps.Moment", "steps.Place"],
+    "figures.image_grid": ["figures.save_gif"],
+    "steps.ddim": ["steps.Moment", "steps.Place"],
     "models.unet.UNet": ["models.unet.ResidualBlock"],
     "datasets.mnist": ["datasets.data_folder", "datasets.has_mnist", "datasets.DataNotFoundError"],
     "pretrained.load_pretrained": ["pretrained.save_denoiser", "pretrained.WeightsError"],
