@@ -80,7 +80,7 @@ numbers: $(READY)  ## number equations, figures and exercises in order, and all 
 place: $(READY)  ## carry the project's address from pyproject.toml to every file that repeats it
 	@$(BIN)/python book/tools/place.py
 
-cover: $(READY)  ## draw the cover, the logo and the icon again
+cover: $(READY)  ## draw the cover, the logo, the icon and the numerals of the chapters again
 	@$(BIN)/python book/tools/cover.py
 
 clean:  ## remove what the commands made: .venv, _build and caches

@@ -8,12 +8,14 @@ from urllib.parse import unquote, urlsplit
 
 import pytest
 from chapter_map import needs_of, parts, text_of
+from number import LETTERS, prefix
 from place import read_address, site
 from sphinx.search.en import SearchEnglish
 from taught_in import CHAPTER_OF, TAUGHT_IN
 
 ROOT = Path(__file__).resolve().parents[1]
 BUILT = [folder for folder in (ROOT / "_build/test/_build/html", ROOT / "_build/html") if folder.is_dir()]
+STATIC = ROOT / "book/_static"
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
 LOADS = dict.fromkeys(["script", "img", "iframe", "video", "audio", "source"], "src") | {"link": "href"}
 
@@ -103,6 +105,57 @@ def test_links_to_the_published_book_have_become_links_within_it(pages):
     } == set()
 
 
+@pytest.mark.skipif("/OWNER/" not in read_address(), reason="the project has an address")
+def test_no_page_shows_an_address_that_is_not_decided(pages):
+    assert [path.name for path in pages if "OWNER" in path.read_text("utf-8")] == []
+
+
+def test_every_page_says_what_it_is(pages):
+    ours = {path: path.read_text("utf-8") for path in pages if path.parent.name in ("book", "notebooks")}
+    titles = [re.search(r"<title>(.+?)</title>", text)[1] for text in ours.values()]
+    assert [title for title in titles if titles.count(title) > 1 or title.count("Diffusion Lab") != 1] == []
+    described = r'<meta [^>]*(?:name="description"|property="og:description")[^>]*>'
+    assert [path.name for path, text in ours.items() if len(re.findall(described, text)) != 2] == []
+
+
+def test_chapters_have_one_number_everywhere(newest):
+    """On the first page's cards, in the list at the side, on the map, and above the chapter itself."""
+    first = (newest / "book/index.html").read_text("utf-8")
+    drawn = (newest / "book/map.html").read_text("utf-8")
+    numbered = [path.stem for path in NOTEBOOKS if path.stem not in LETTERS]
+    assert len(numbered) == 11
+    for stem in numbered:
+        number = prefix(stem)
+        [title] = re.findall(rf'notebooks/{stem}\.html"><span class="number">{number}</span>\s*([^<]+)</a>', first)
+        assert re.search(rf'notebooks/{stem}\.html"><span[^>]*>{number} · {title}</span>', first), stem
+        assert re.search(rf'>{number}</text><a href="\.\./notebooks/{stem}\.html"><text[^>]*>{title}<', drawn), stem
+        chapter = (newest / f"notebooks/{stem}.html").read_text("utf-8")
+        assert re.search(rf'<p class="eyebrow">Part [IV]+, [^·<]+ · Chapter {number}</p>', chapter), stem
+
+
+def test_every_chapter_has_its_numeral():
+    assert [path.stem for path in NOTEBOOKS if not (STATIC / f"numerals/{prefix(path.stem)}.svg").exists()] == []
+
+
+def test_reading_starts_with_the_whole_and_goes_past_the_prerequisites(newest):
+    def leads_to(page: str, kind: str) -> str:
+        found = re.search(rf'<a class="{kind}" href="([^"]+)"', (newest / page).read_text("utf-8"))
+        return Path(found[1]).name
+
+    first = (newest / "book/index.html").read_text("utf-8")
+    assert re.search(r'href="\.\./notebooks/one-screen\.html"><span[^>]*>Start reading', first)
+    assert leads_to("book/index.html", "right-next") == "one-screen.html"
+    assert leads_to("notebooks/one-screen.html", "right-next") == "what-diffusion-is.html"
+    assert leads_to("notebooks/what-diffusion-is.html", "left-prev") == "one-screen.html"
+    assert leads_to("notebooks/00-before-you-start.html", "right-next") == "what-diffusion-is.html"
+
+
+def test_the_fonts_are_small():
+    fonts = list((STATIC / "fonts").glob("*.woff2"))
+    assert 0 < sum(font.stat().st_size for font in fonts) < 150_000
+    assert (STATIC / "fonts/OFL.txt").read_text("utf-8").count("Copyright") >= 3
+
+
 def test_every_picture_has_alt_text(pages):
     assert [(path.name, source) for path, page in pages.items() for source in page.without_alt] == []
 
@@ -156,9 +209,8 @@ def test_what_a_chapter_needs_comes_before_it(newest):
     for path in (path for _, paths in parts() for path in paths):
         assert needs_of(text_of(path)) <= before, path.stem
         before.add(path.stem)
-    drawn = re.search(r"<svg class=\"chapter-map\".*?</svg>", (newest / "book/map.html").read_text("utf-8"), re.DOTALL)[
-        0
-    ]
+    page = (newest / "book/map.html").read_text("utf-8")
+    [drawn] = re.findall(r'<svg [^>]*class="chapter-map".*?</svg>', page, re.DOTALL)
     assert set(re.findall(r"notebooks/([\w-]+)\.html", drawn)) == before
     assert before == {path.stem for path in NOTEBOOKS}
 

@@ -3,11 +3,13 @@
 import ast
 import base64
 import hashlib
+import io
 import re
 from pathlib import Path
 
 import nbformat
 from IPython.core.inputtransformer2 import TransformerManager
+from PIL import Image, ImageChops
 
 ROOT = Path(__file__).resolve().parents[2]
 PACKAGE = ROOT / "diffusion_lab"
@@ -16,6 +18,26 @@ MAX_LINES, MAX_PROGRAM = 30, 80  # of a cell; of one that is a program of its ow
 MAX_BYTES = 1_500_000
 # Code that the book folds away, by the tag of its cell.
 FOLDED = ("hide-input", "hide-cell", "remove-cell")
+THUMBNAIL_WIDTH = 560
+DESCRIPTION = 0x010E  # the field of Exif
+# What of a picture the first page shows, where all of it would have labels too small to read: left, top, right, bottom.
+DETAILS = {
+    "00-before-you-start": (0, 0.07, 0.42, 0.83),
+    "01-number-eight": (0.12, 0.08, 0.88, 0.85),
+    "02-adding-noise": (0.15, 0.085, 0.705, 0.975),
+    "03-s-curve": (0.34, 0.55, 1, 1),
+    "04-the-network": (0.28, 0.28, 0.99, 0.755),
+    "05-mnist": (0.015, 0.045, 0.61, 0.43),
+    "06-closed-forms": (0.2, 0.42, 0.8, 0.87),
+    "07-the-bound": (0.12, 0.22, 0.62, 0.9),
+    "08-the-objective": (0.1, 0.2, 0.68, 0.88),
+    "09-perfect-denoiser": (0.345, 0.545, 1, 0.985),
+    "10-fewer-steps": (0.11, 0.03, 0.985, 0.9),
+    "11-judging-samples": (0.44, 0.05, 0.885, 0.46),
+    "common-slips": (0.36, 0.634, 0.97, 0.796),
+    "one-screen": (0.38, 0.2, 1, 1),
+    "what-diffusion-is": (0, 0.085, 0.68, 1),
+}
 WIDGET = "application/vnd.jupyter.widget-view+json"
 
 
@@ -184,19 +206,40 @@ def problems(path: Path, package: Path = PACKAGE, thumbnails: Path = THUMBNAILS)
     changed = sorted(name for name in stored.keys() | now.keys() if stored.get(name) != now.get(name))
     if changed:
         found.append(f"has outputs from older code (changed since: {', '.join(changed)}): run `make notebooks`")
-    return found + thumbnail_problems(nb, thumbnails / f"{path.stem}.png")
+    return found + thumbnail_problems(nb, thumbnails / f"{path.stem}.webp")
 
 
-def thumbnail(nb: nbformat.NotebookNode) -> bytes | None:
-    """The picture of the cell tagged `thumbnail`, which stands for the chapter on the landing page."""
+def thumbnail_source(nb: nbformat.NotebookNode) -> str | None:
+    """The picture of the cell tagged `thumbnail`, in base64."""
     found = [picture for cell in nb.cells if tagged(cell, "thumbnail") for picture in pictures(cell)]
-    return base64.b64decode(found[0]) if found else None
+    return found[0] if found else None
+
+
+def origin(source: str, stem: str) -> str:
+    """What a thumbnail was made from. It says so itself: its bytes are others in each version of Pillow."""
+    return hashlib.sha256(f"{source} {DETAILS.get(stem)} {THUMBNAIL_WIDTH}".encode()).hexdigest()
+
+
+def thumbnail(source: str, stem: str) -> bytes:
+    """What stands for a chapter on the landing page: a detail of a picture, as wide as a card on a dense screen."""
+    whole = Image.open(io.BytesIO(base64.b64decode(source))).convert("RGBA")
+    shares = DETAILS.get(stem, (0, 0, 1, 1))
+    detail = whole.crop([round(share * side) for share, side in zip(shares, whole.size * 2, strict=True)])
+    if detail.getextrema()[3] == (255, 255):  # drawn on white: the darkest of its colours says how much of it is ink
+        red, green, blue, _ = detail.split()
+        detail.putalpha(ImageChops.invert(ImageChops.darker(ImageChops.darker(red, green), blue)))
+    detail.thumbnail((THUMBNAIL_WIDTH, THUMBNAIL_WIDTH), Image.Resampling.LANCZOS)
+    about = Image.Exif()
+    about[DESCRIPTION] = origin(source, stem)
+    written = io.BytesIO()
+    detail.save(written, "WEBP", quality=65, method=6, exif=about)
+    return written.getvalue()
 
 
 def thumbnail_problems(nb: nbformat.NotebookNode, stored: Path) -> list[str]:
-    picture = thumbnail(nb)
-    if picture is None:
+    source = thumbnail_source(nb)
+    if source is None:
         return ["has no cell tagged `thumbnail` that shows a picture"]
-    if not stored.exists() or stored.read_bytes() != picture:
+    if not stored.exists() or Image.open(stored).getexif().get(DESCRIPTION) != origin(source, stored.stem):
         return [f"has another thumbnail than {stored.name}: run `make notebooks`"]
     return []

@@ -13,11 +13,13 @@ import yaml
 from chapter import ROOT, markdown_of
 from docutils import nodes
 from docutils.parsers.rst import Directive
+from number import LETTERS, prefix
 
 ROW, DOT, WIDTH = 34, 150, 460  # height of a row, where the dots stand, width: what fits a phone
-# Okabe and Ito's, those that show on white and on black; an arc has the colour of the chapter that is needed.
-COLOURS = ["#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9"]
-GREY = "#888888"
+# An arc has the colour of the chapter that is needed. None is one of the four that mean something in figures, and all
+# show on white and on black.
+COLOURS = ["#8a7fd0", "#b3852f", "#4f9a9a", "#b5606a", "#7d9440", "#9a7ab0"]
+GREY = "#8a8577"
 
 
 def parts() -> list[tuple[str, list[Path]]]:
@@ -34,6 +36,11 @@ def text_of(path: Path) -> str:
 
 def title_of(text: str) -> str:
     return re.search(r"^# ([^:\n]+)", text, re.MULTILINE)[1]
+
+
+def number_of(stem: str) -> str:
+    """A chapter's number, or nothing for one that has none."""
+    return "" if stem in LETTERS else prefix(stem)
 
 
 def needs_of(text: str) -> set[str]:
@@ -61,8 +68,9 @@ def drawing() -> str:
             y += ROW
             where[path.stem] = y - 5
             rows.append(f'<circle cx="{DOT}" cy="{y - 5}" r="5" fill="{colour.get(path.stem, GREY)}"/>')
-            title = html.escape(title_of(texts[path.stem]))
-            rows.append(f'<a href="../notebooks/{path.stem}.html"><text x="{DOT + 20}" y="{y}">{title}</text></a>')
+            title, number = html.escape(title_of(texts[path.stem])), number_of(path.stem)
+            rows.append(f'<text x="{DOT + 20}" y="{y}" class="number">{number}</text>')
+            rows.append(f'<a href="../notebooks/{path.stem}.html"><text x="{DOT + 46}" y="{y}">{title}</text></a>')
     arcs = []
     for stem, needed in needs.items():
         for one in sorted(needed - indirect(stem, needs), key=where.get):
