@@ -190,7 +190,8 @@ def open_page(chromium, newest, served):
         page.said, page.failed = [], []
         page.on("console", lambda message: page.said.append(f"{message.type}: {message.text}"))
         page.on("pageerror", lambda error: page.said.append(f"error: {error}"))
-        page.on("requestfailed", lambda request: page.failed.append(request.url))
+        # A request that was on its way when the reader went on has not failed.
+        page.on("requestfailed", lambda asked: "ERR_ABORTED" in asked.failure or page.failed.append(asked.url))
         page.on("response", lambda answer: page.failed.append(answer.url) if answer.status >= 400 else None)
         page.goto(f"{newest.as_uri() if disk else served}/{path}")
         return page
@@ -204,7 +205,8 @@ def open_page(chromium, newest, served):
 def live_page(chromium, tmp_path):
     """``live_page("two-bells", m_1=-1)`` opens a page from the disk with that live figure and nothing else.
 
-    ``page.said`` has what it wrote to the console; in the page, ``figure`` is the figure. ``address`` is put after the page's own, ``window`` has options for Playwright's ``new_context``.
+    ``page.said`` has what it wrote to the console; in the page, ``figure`` is the figure. ``address`` is put
+    after the page's own, ``window`` has options for Playwright's ``new_context``.
     """
     windows = []
 

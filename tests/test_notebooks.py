@@ -1,11 +1,10 @@
 """The notebooks of the book keep the rules of book/tools/chapter.py, and each rule can be broken."""
 
-import base64
 import copy
 
 import nbformat
 import pytest
-from chapter import ROOT, WIDGET, fingerprint, problems
+from chapter import ROOT, WIDGET, fingerprint, problems, thumbnail
 from execute import clean, execute, write
 from nbclient.exceptions import CellExecutionError
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
@@ -65,7 +64,7 @@ def complaints(nb, package):
     """What `problems` says of a notebook whose thumbnail is as it should be."""
     path = package.parent / "01-title.ipynb"
     nbformat.write(nb, path)
-    write(package.parent / "thumbnails/01-title.png", base64.b64decode(PIXEL))
+    write(package.parent / "thumbnails/01-title.webp", thumbnail(PIXEL, "01-title"))
     return problems(path, package, package.parent / "thumbnails")
 
 
@@ -139,7 +138,7 @@ def too_large(nb):
         (with_another_kernel, "has a kernel other than python3"),
         (with_changed_code, "has outputs from older code (changed since: cells)"),
         (without_thumbnail, "has no cell tagged `thumbnail`"),
-        (with_another_picture, "has another thumbnail than 01-title.png"),
+        (with_another_picture, "has another thumbnail than 01-title.webp"),
         (too_large, "is larger than 1,500,000 bytes"),
     ],
 )

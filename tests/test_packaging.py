@@ -34,11 +34,11 @@ def wheel(tmp_path_factory):
 def test_wheel_holds_every_file_of_the_package_and_nothing_else(wheel):
     files = {path for path in ROOT.glob("diffusion_lab/**/*") if path.is_file() and path.parent.name != "__pycache__"}
     files = {path.relative_to(ROOT).as_posix() for path in files}
-    weights = {name for name in files if name.startswith("diffusion_lab/weights/")}
+    weights = {name for name in files if Path(name).parent.name == "weights"}
     inside = set(zipfile.ZipFile(wheel).namelist())
     described = {name for name in inside if name.split("/")[0].endswith(".dist-info")}
     assert inside - described == files
-    assert {Path(name).suffix for name in files - weights} <= {".py", ".html", ".mplstyle", ".csv"}
+    assert {Path(name).suffix for name in files - weights} <= {".py", ".js", ".css", ".mplstyle", ".csv"}
     assert {"judge", "mnist", "mnist-conditional"} <= {Path(name).stem for name in weights}
     assert sum((ROOT / name).stat().st_size for name in weights) < 5_000_000
     assert {"LICENSE", "LICENSE-text"} <= {Path(name).name for name in described}

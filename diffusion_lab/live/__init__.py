@@ -10,6 +10,8 @@ import re
 from importlib.resources import files
 from posixpath import dirname, join, normpath
 
+from .random import Random as Random  # so that Python can begin with a figure's noise
+
 IMPORT = re.compile(r'^import \{([^}]+)\} from "([^"]+)";$', re.MULTILINE)
 EXPORT = re.compile(r"^export (?=(?:async )?(?:function\*?|class|const) (\w+))", re.MULTILINE)
 HERE = files(__package__)
@@ -31,8 +33,8 @@ def figure(name: str, **given):
     from traitlets import Dict
 
     check_name(name)
-    render = f"new LiveFigure(el, {variable(name)}, model.get('given'), false)"
-    script = f"{bundle('figure.js', f'figures/{name}.js')}\nexport default {{ render({{ model, el }}) {{ {render}; }} }};"
+    start = f"render({{ model, el }}) {{ new LiveFigure(el, {variable(name)}, model.get('given'), false); }}"
+    script = f"{bundle('figure.js', f'figures/{name}.js')}\nexport default {{ {start} }};"
 
     class Live(AnyWidget):
         _esm = script

@@ -3,13 +3,17 @@
 //
 // A figure is {name, title, hint, fields, actions, build}. build(figure) makes what is to be seen and returns {draw},
 // and {numbers} for tests and {python} for the reader, each a function of nothing that looks at figure.state.
+// A field or an action may say when it is there, `when: (state) => ...`; a field, under what words it is folded away,
+// `fold: "The schedule"`, that it stands above the picture, `above: true`, and the largest value that it may have now,
+// `most: (state) => state.T`. A figure that is `plain` has no frame and no heading, and all but its fields and actions
+// is folded away.
 
 import { make } from "./fields.js";
 import { Plot } from "./plot.js";
 
 export class LiveFigure {
   /** element: an empty element of the page; given: fields that do not begin as usual; linked: the page has an address. */
-  constructor(element, { name, title, hint, fields, actions = {}, build }, given = {}, linked = true) {
+  constructor(element, { name, title, hint, fields, actions = {}, build, plain = false }, given = {}, linked = true) {
     Object.assign(this, { element, name, fields, given, visible: false, stale: true, running: null });
     this.state = this.initial();
     this.stage = make("div", { class: "live-stage" });
@@ -18,39 +22,56 @@ export class LiveFigure {
     const above = element.closest("section")?.querySelector("h1, h2, h3, h4");
     const level = 1 + (above ? +above.tagName[1] : 1);
     const heading = make("p", { class: "live-title", role: "heading", "aria-level": level }, [title]);
-    element.replaceChildren(heading, make("p", { class: "live-hint" }, [hint]), this.stage, this.said, this.controls);
+    const words = make("p", { class: "live-hint" }, [hint]);
+    element.replaceChildren(...(plain ? [] : [heading, words]), this.stage, this.said, this.controls);
     element.setAttribute("role", "group");
     element.setAttribute("aria-label", title);
     element.classList.add("live");
+    element.classList.toggle("live-plain", plain);
     this.shows = {};
+    this.sometimes = []; // [element, when]
+    const folds = {};
     for (const [key, field] of Object.entries(fields)) {
       if (field.hidden) continue;
       const { element: control, show } = field.control(this, key);
-      this.controls.append(control);
+      if (field.fold && !folds[field.fold]) {
+        const inside = (folds[field.fold] = make("div", { class: "live-controls" }));
+        this.controls.append(make("details", { class: "live-fold" }, [make("summary", {}, [field.fold]), inside]));
+      }
+      if (field.above) this.stage.before(control);
+      else (folds[field.fold] ?? this.controls).append(control);
       this.shows[key] = show;
+      if (field.when) this.sometimes.push([control, field.when]);
     }
     this.buttons = make("div", { class: "live-buttons" });
-    for (const [key, { label, run }] of Object.entries(actions)) this.button(key, label, run);
+    for (const [key, { label, run, when, busy }] of Object.entries(actions)) {
+      const button = this.button(key, label, run, busy);
+      if (when) this.sometimes.push([button, when]);
+    }
     const reset = make("button", { type: "button" }, ["Reset"]);
     reset.addEventListener("click", () => {
       this.stop();
       this.set(this.initial());
       this.part.reset?.();
     });
-    this.buttons.append(reset);
     this.link = make("a", { class: "live-link" }, ["Link to this state"]);
-    if (linked) this.buttons.append(this.link);
+    const rest = plain ? make("div", { class: "live-buttons" }) : this.buttons;
+    rest.append(reset, ...(linked ? [this.link] : []));
     this.controls.append(this.buttons);
     this.part = build(this);
     if (this.part.python) {
       this.code = make("code");
-      const folded = make("details", { class: "live-code" }, [make("summary", {}, ["The same in Python"])]);
+      const summary = make("summary", {}, [plain ? "How it is made" : "The same in Python"]);
+      const folded = make("details", { class: "live-code" }, [summary, ...(plain ? [words, rest] : [])]);
       folded.append(make("pre", { tabindex: "0" }, [this.code]));
       element.append(folded);
     }
     if (linked) {
       addEventListener("hashchange", () => this.follow(location.hash));
       this.follow(location.hash);
+    } else {
+      // Jupyter would take arrows and letters for its own.
+      element.addEventListener("keydown", (event) => event.stopPropagation());
     }
     this.changed();
     this.watch();
@@ -62,20 +83,27 @@ export class LiveFigure {
     for (const [key, field] of Object.entries(this.fields)) {
       state[key] = (key in this.given ? field.read(this.given[key]) : undefined) ?? field.initial;
     }
+    return this.within(state);
+  }
+
+  /** The state with every number at most what it may be beside the others. */
+  within(state) {
+    for (const [key, { most }] of Object.entries(this.fields)) if (most) state[key] = Math.min(state[key], most(state));
     return state;
   }
 
   /** Change fields; each value must be one that its field's `read` gives. */
   set(values) {
     const before = this.state;
-    this.state = { ...before, ...values };
+    this.state = this.within({ ...before, ...values });
     this.part.changed?.(before);
     this.changed();
   }
 
   /** Bring controls, link and code up to the state, and draw soon. */
   changed() {
-    for (const [key, show] of Object.entries(this.shows)) show(this.state[key]);
+    for (const [key, show] of Object.entries(this.shows)) show(this.state[key], this.state);
+    for (const [element, when] of this.sometimes) element.hidden = !when(this.state);
     const set = Object.entries(this.fields).filter(
       ([key, field]) => field.write(this.state[key]) !== field.write(this.initial()[key]),
     );
@@ -103,15 +131,19 @@ export class LiveFigure {
 
   /** Words under the figure, read out by screen readers. */
   say(words) {
-    if (this.said.textContent !== words) this.said.textContent = words;
+    if (this.said.textContent === words) return;
+    this.said.textContent = words;
+    this.said.style.minHeight = `${this.said.offsetHeight}px`; // only grows: what is below stays under the hand
   }
 
-  /** A colour of the page by its meaning: data, noise, model, truth, ink, muted, line, paper. */
+  /** A colour of the page by its meaning: data, noise, model, truth, and the same with -text for words; ink, muted,
+   * line, paper. */
   color(meaning) {
     return getComputedStyle(this.element).getPropertyValue(`--live-${meaning}`).trim();
   }
 
-  /** A canvas as wide as the figure; ratio: height by width. Returns {context, width, height}, kept up to date. */
+  /** A canvas as wide as the figure; ratio: height by width, or a function that gives it for a width. Returns
+   * {context, width, height}, kept up to date. */
   canvas(label, ratio, { most = Infinity, parent = this.stage } = {}) {
     const element = make("canvas", { role: "img", "aria-label": label });
     const holder = make("div", { class: "live-canvas" }, [element]);
@@ -120,7 +152,7 @@ export class LiveFigure {
     const fit = () => {
       const width = holder.clientWidth;
       if (width === 0) return;
-      const height = Math.round(Math.min(width * ratio, most));
+      const height = Math.round(Math.min(width * (ratio.call ? ratio(width) : ratio), most));
       const scale = Math.max(1, devicePixelRatio);
       Object.assign(surface, { width, height });
       Object.assign(element, { width: Math.round(width * scale), height: Math.round(height * scale) });
@@ -190,43 +222,60 @@ export class LiveFigure {
   }
 
   /** A button. run(figure) does what it does; if it returns a function, that is called for every frame with the seconds
-   * since the last one, until it returns false or the button, now "Pause", is pressed again. */
-  button(key, label, run) {
+   * since the last one, until it returns false or the button, now called `busy`, is pressed again. If it returns a
+   * promise, the next frame waits for that; its second argument is an AbortSignal that says when all is over. */
+  button(key, label, run, busy = "Pause") {
     const button = make("button", { type: "button", class: `live-${key}` }, [label]);
     button.addEventListener("click", () => {
       const paused = this.running?.button === button;
       this.stop();
-      if (!paused) this.start(run(this), button, label);
+      if (!paused) this.start(run(this), button, label, busy);
     });
     this.buttons.append(button);
     return button;
   }
 
-  start(frame, button = null, label = "") {
+  start(frame, button = null, label = "", busy = "Pause") {
     if (typeof frame !== "function") return;
-    this.running = { frame, button, label, last: null };
-    if (button) button.textContent = "Pause";
+    this.running = { frame, button, label, last: null, waiting: false, ended: new AbortController() };
+    if (button) button.textContent = busy;
     this.tick();
   }
 
   /** End what is running. */
   stop() {
-    const { button, label } = this.running ?? {};
+    const { button, label, ended } = this.running ?? {};
     if (button) button.textContent = label;
     this.running = null;
+    this.stale = true; // what waits for rest, such as words, is shown now
+    this.tick();
+    ended?.abort();
+  }
+
+  /** No frame before the promise is kept. */
+  async wait(running, promise) {
+    running.waiting = true;
+    const more = await promise;
+    running.waiting = false;
+    if (this.running !== running) return;
+    if (more === false) this.stop();
+    this.stale = true;
+    this.tick();
   }
 
   /** Ask for a frame, if there is something to do and somebody looks. */
   tick() {
-    if (this.asked || !this.visible || !(this.stale || this.running)) return;
+    if (this.asked || !this.visible || !(this.stale || this.running?.waiting === false)) return;
     this.asked = requestAnimationFrame((now) => {
       this.asked = null;
-      if (this.running) {
-        const { last } = this.running;
-        this.running.last = now;
+      if (this.running?.waiting === false) {
+        const { running } = this;
         // After a pause of any length the film goes on where it was.
-        const seconds = last === null ? 0 : Math.min(0.1, (now - last) / 1000);
-        if (this.running.frame(seconds) === false) this.stop();
+        const seconds = running.last === null ? 0 : Math.min(0.1, (now - running.last) / 1000);
+        running.last = now;
+        const more = running.frame(seconds, running.ended.signal);
+        if (more instanceof Promise) this.wait(running, more);
+        else if (more === false) this.stop();
         this.stale = true;
       }
       if (this.stale) {
@@ -248,7 +297,9 @@ export class LiveFigure {
       this.stale = true;
       this.tick();
     };
-    new MutationObserver(again).observe(document.documentElement, { attributeFilter: ["data-theme", "class"] });
+    const theme = new MutationObserver(again);
+    theme.observe(document.documentElement, { attributeFilter: ["data-theme", "class"] });
+    theme.observe(document.body, { attributeFilter: ["data-jp-theme-light"] }); // of JupyterLab
     matchMedia("(prefers-color-scheme: dark)").addEventListener("change", again);
     addEventListener("beforeprint", () => this.part.draw());
   }

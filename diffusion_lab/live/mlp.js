@@ -5,19 +5,26 @@ import { convert } from "./targets.js";
 /** dim numbers for one time: cos(w_i t), then sin(w_i t), with w_i = max_period^(-i / (dim / 2)). */
 export function sinusoidal_embedding(t, dim, max_period = 10_000) {
   const half = dim / 2;
-  return Float32Array.from({ length: dim }, (_, i) => {
+  return Float64Array.from({ length: dim }, (_, i) => {
     const angle = t * max_period ** (-(i % half) / half);
     return i < half ? Math.cos(angle) : Math.sin(angle);
   });
 }
 
 export class MLP {
-  /** layers: for each name of the Python network's state_dict an array of its numbers, row after row. */
+  /** layers: for each name of the Python network's state_dict its numbers, row after row. */
   constructor(layers, { dim, width, depth }) {
-    Object.assign(this, { layers, dim, width, depth });
+    // One kind of array all through: the inner loop is twice as slow once it has met two.
+    const arrays = Object.entries(layers).map(([name, numbers]) => [name, Float64Array.from(numbers)]);
+    Object.assign(this, { layers: Object.fromEntries(arrays), dim, width, depth });
   }
 
-  /** What the network answers for a batch of points at one time. */
+  /** A network whose weights are kept as a text each: half precision, little end first, in base64. */
+  static read({ layers, options }) {
+    return new MLP(Object.fromEntries(Object.entries(layers).map(([name, text]) => [name, halves(text)])), options);
+  }
+
+  /** What the network answers for a batch of points, a Float64Array, at one time. */
   forward(x_t, t) {
     const { layers, dim, width, depth } = this;
     const quarter = width / 4;
@@ -37,7 +44,7 @@ export class MLP {
     const bias = this.layers[`${name}.bias`];
     const outputs = bias.length;
     const rows = x.length / inputs;
-    const out = new Float32Array(rows * outputs);
+    const out = new Float64Array(rows * outputs);
     for (let o = 0; o < outputs; o++) {
       const start = bias[o] + (extra ? extra[o] : 0);
       const w = o * inputs;
@@ -74,6 +81,17 @@ export class MLP {
   }
 }
 
+/** Numbers from half precision in base64: a sign, five bits of exponent, ten of fraction. */
+export function halves(text) {
+  const bytes = atob(text);
+  return Float64Array.from({ length: bytes.length / 2 }, (_, i) => {
+    const bits = bytes.charCodeAt(2 * i) + 256 * bytes.charCodeAt(2 * i + 1);
+    const [sign, exponent, fraction] = [bits >> 15 ? -1 : 1, (bits >> 10) & 31, (bits & 1023) / 1024];
+    return sign * (exponent ? (1 + fraction) * 2 ** (exponent - 15) : fraction * 2 ** -14);
+  });
+}
+
+/** x / (1 + exp(-x)), in place. */
 function silu(x) {
   for (let i = 0; i < x.length; i++) x[i] /= 1 + Math.exp(-x[i]);
   return x;

@@ -62,6 +62,18 @@ export class Plot {
     context.restore();
   }
 
+  /** Bars that lie: from the left edge, as long as a number, for a histogram beside an axis. */
+  bars_across(edges, lengths, color, { alpha = 0.6 } = {}) {
+    const { context } = this;
+    context.save();
+    Object.assign(context, { fillStyle: color, globalAlpha: alpha });
+    lengths.forEach((length, i) => {
+      const [top, width] = [this.y(edges[i + 1]), this.x(Math.min(length, this.high[0])) - this.box.left];
+      context.fillRect(this.box.left, top + 0.5, width, this.y(edges[i]) - top - 0.5);
+    });
+    context.restore();
+  }
+
   /** Points, flat: x, y, x, y, ... */
   dots(points, color, { radius = 1.5, alpha = 0.8 } = {}) {
     const { context } = this;
@@ -77,6 +89,40 @@ export class Plot {
         context.arc(this.x(points[i]), this.y(points[i + 1]), radius, 0, 2 * Math.PI);
         context.fill();
       }
+    }
+    context.restore();
+  }
+
+  /** Arrows from points to points, both flat. */
+  arrows(from, to, color, { width = 1, alpha = 1, head = 5 } = {}) {
+    const { context } = this;
+    context.save();
+    Object.assign(context, { strokeStyle: color, globalAlpha: alpha, lineWidth: width, lineCap: "round" });
+    context.beginPath();
+    for (let i = 0; i < from.length; i += 2) {
+      const [x, y] = [this.x(to[i]), this.y(to[i + 1])];
+      const [dx, dy] = [x - this.x(from[i]), y - this.y(from[i + 1])];
+      const [size, angle] = [Math.min(head, Math.hypot(dx, dy)), Math.atan2(dy, dx)];
+      context.moveTo(x - dx, y - dy);
+      context.lineTo(x, y);
+      for (const side of [angle + 2.6, angle - 2.6]) {
+        context.moveTo(x, y);
+        context.lineTo(x + size * Math.cos(side), y + size * Math.sin(side));
+      }
+    }
+    context.stroke();
+    context.restore();
+  }
+
+  /** Circles around points, flat. */
+  rings(points, color, { radius = 5, width = 1.5, alpha = 1 } = {}) {
+    const { context } = this;
+    context.save();
+    Object.assign(context, { strokeStyle: color, globalAlpha: alpha, lineWidth: width });
+    for (let i = 0; i < points.length; i += 2) {
+      context.beginPath();
+      context.arc(this.x(points[i]), this.y(points[i + 1]), radius, 0, 2 * Math.PI);
+      context.stroke();
     }
     context.restore();
   }
@@ -117,8 +163,9 @@ export class Plot {
   }
 }
 
-/** About `count` round numbers between low and high. */
+/** About `count` round numbers between low and high, whichever is larger. */
 export function round_numbers(low, high, count) {
+  if (low > high) return round_numbers(high, low, count);
   const rough = (high - low) / count;
   const power = 10 ** Math.floor(Math.log10(rough));
   const step = [1, 2, 5, 10].find((each) => each * power >= rough) * power;
