@@ -14,12 +14,9 @@ from sphinx.search.en import SearchEnglish
 from taught_in import CHAPTER_OF, TAUGHT_IN
 
 ROOT = Path(__file__).resolve().parents[1]
-BUILT = [folder for folder in (ROOT / "_build/test/_build/html", ROOT / "_build/html") if folder.is_dir()]
 STATIC = ROOT / "book/_static"
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
 LOADS = dict.fromkeys(["script", "img", "iframe", "video", "audio", "source"], "src") | {"link": "href"}
-
-pytestmark = pytest.mark.skipif(not BUILT, reason="the book is not built; `make test` builds it first")
 
 
 class Page(HTMLParser):
@@ -44,18 +41,6 @@ class Page(HTMLParser):
 
 def remote(address: str) -> bool:
     return address.startswith("//") or urlsplit(address).scheme in ("http", "https", "ftp")
-
-
-@pytest.fixture(scope="module")
-def newest() -> Path:
-    def age(folder: Path) -> float:
-        return (folder / "search.html").stat().st_mtime
-
-    sources = [*NOTEBOOKS, *(ROOT / "book").rglob("*.md"), *(ROOT / "diffusion_lab").rglob("*.py"), ROOT / "_toc.yml"]
-    folder = max(BUILT, key=age)
-    if age(folder) < max(path.stat().st_mtime for path in sources):
-        pytest.skip("the book is older than its sources; `make test` builds it anew")
-    return folder
 
 
 @pytest.fixture(scope="module")

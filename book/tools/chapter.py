@@ -18,7 +18,7 @@ MAX_LINES, MAX_PROGRAM = 30, 80  # of a cell; of one that is a program of its ow
 MAX_BYTES = 1_500_000
 # Code that the book folds away, by the tag of its cell.
 FOLDED = ("hide-input", "hide-cell", "remove-cell")
-THUMBNAIL_WIDTH = 560
+THUMBNAIL_WIDTH, QUALITY = 560, 42
 DESCRIPTION = 0x010E  # the field of Exif
 # What of a picture the first page shows, where all of it would have labels too small to read: left, top, right, bottom.
 DETAILS = {
@@ -217,7 +217,7 @@ def thumbnail_source(nb: nbformat.NotebookNode) -> str | None:
 
 def origin(source: str, stem: str) -> str:
     """What a thumbnail was made from. It says so itself: its bytes are others in each version of Pillow."""
-    return hashlib.sha256(f"{source} {DETAILS.get(stem)} {THUMBNAIL_WIDTH}".encode()).hexdigest()
+    return hashlib.sha256(f"{source} {DETAILS.get(stem)} {THUMBNAIL_WIDTH} {QUALITY}".encode()).hexdigest()
 
 
 def thumbnail(source: str, stem: str) -> bytes:
@@ -232,7 +232,7 @@ def thumbnail(source: str, stem: str) -> bytes:
     about = Image.Exif()
     about[DESCRIPTION] = origin(source, stem)
     written = io.BytesIO()
-    detail.save(written, "WEBP", quality=65, method=6, exif=about)
+    detail.save(written, "WEBP", quality=QUALITY, method=6, exif=about)
     return written.getvalue()
 
 

@@ -189,6 +189,7 @@ export class LiveFigure {
     element.setAttribute("aria-label", label);
     element.setAttribute("aria-valuemin", min);
     element.setAttribute("aria-valuemax", max);
+    element.setAttribute("aria-valuenow", get()[axis === "y" ? 1 : 0]); // before it is placed, too
     element.style.setProperty("--handle", `var(--live-${color})`);
     surface.holder.append(element);
     element.addEventListener("pointerdown", (event) => {
