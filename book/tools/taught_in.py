@@ -33,6 +33,7 @@ COMES_WITH = {
     ],
     "targets.convert": ["targets.TARGETS"],
     "figures.image_grid": ["figures.save_gif"],
+    "live.figure": ["live.Random"],
     "steps.ddim": ["steps.Moment", "steps.Place"],
     "models.unet.UNet": ["models.unet.ResidualBlock"],
     "datasets.mnist": ["datasets.data_folder", "datasets.has_mnist", "datasets.DataNotFoundError"],

@@ -21,6 +21,7 @@ class Random:
         return (z ^ z >> 14) / 2**32
 
     def normal(self) -> float:
+        """A draw from N(0, 1)."""
         if self.spare is not None:
             value, self.spare = self.spare, None
             return value

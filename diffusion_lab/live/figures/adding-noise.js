@@ -1,46 +1,25 @@
 // Adding noise: a digit on its way to noise under a schedule of the reader's, and what is left of it at the end.
 
+import { make_schedule, schedule_code, schedule_fields } from "../any_schedule.js";
 import { choice, make, number, numbers } from "../fields.js";
 import { digits } from "../datasets.js";
 import { add_noise } from "../noising.js";
 import { PIXELS, SIDE, drawing_of, runs_of, watch_pad } from "../pad.js";
 import { draw_picture } from "../picture.js";
 import { Random } from "../random.js";
-import { NoiseSchedule } from "../schedule.js";
 import { short } from "../words.js";
 
-const START = { linear: 1e-4, scaled_linear: 0.00085 };
 const READY = digits();
 const SHOWN = { low: -2, high: 2 }; // as in the chapter: noise reaches beyond -1 and 1
 /** The chapter's rule: for one number 0.001 of signal is little enough, for pixels that may agree, that by how many. */
 const ONE_NUMBER = 1e-3;
-
-export function make_schedule({ kind, T, end }) {
-  if (kind === "cosine") return NoiseSchedule.cosine(T);
-  if (kind === "constant") return NoiseSchedule.constant(T, end);
-  return NoiseSchedule[kind](T, START[kind], end);
-}
 
 export const adding_noise = {
   name: "adding-noise",
   title: "A digit goes under",
   hint: "DDPM's betas in 300 steps instead of 1,000: is the 8 still in the third picture? Change T. Draw a digit.",
   fields: {
-    T: number({ label: "steps, T", min: 1, max: 1000, initial: 300 }),
-    end: number({
-      label: "last β",
-      min: 0.001,
-      max: 0.5,
-      step: 0.001,
-      initial: 0.02,
-      log: true,
-      when: ({ kind }) => kind !== "cosine",
-    }),
-    kind: choice({
-      label: "schedule",
-      options: { linear: "linear", cosine: "cosine", scaled_linear: "scaled linear", constant: "constant" },
-      initial: "linear",
-    }),
+    ...schedule_fields({ kind: "linear" }),
     digit: choice({ label: "digit", options: { ...Object.keys(READY), own: "my own: draw on x₀" }, initial: "8" }),
     t: number({ label: "time, t", min: 0, max: 1000, initial: 150, most: ({ T }) => T }),
     seed: number({ label: "noise", min: 1, max: 9999, initial: 2, hidden: true }),
@@ -205,19 +184,13 @@ function python({ digit, drawn, kind, T, end, t, seed }) {
           `x_0 = colors.repeat_interleave(runs).view(1, 1, ${SIDE}, ${SIDE})`,
         ]
       : ["images, labels = datasets.digits()", `x_0 = images[labels == ${digit}][:1]`];
-  const table = {
-    linear: `linear(T=${T}, start=0.0001, end=${end})`,
-    scaled_linear: `scaled_linear(T=${T}, start=0.00085, end=${end})`,
-    cosine: `cosine(T=${T})`,
-    constant: `constant(T=${T}, beta=${end})`,
-  }[kind];
   return [
     "import torch",
     "",
     `from diffusion_lab import NoiseSchedule, add_noise${digit === "own" ? "" : ", datasets"}`,
     "",
     ...x_0,
-    `schedule = NoiseSchedule.${table}`,
+    `schedule = ${schedule_code({ kind, T, end })}`,
     "# Another draw than in the pictures: every program has its own noise.",
     `eps = torch.randn(x_0.shape, generator=torch.Generator().manual_seed(${seed}))`,
     "",
