@@ -8,9 +8,6 @@ are drawn anew for every frame. Frames are counted by the browser's own clock, w
 sixteen digits: see live_digits.py.
 """
 
-import html
-import json
-import shutil
 import statistics
 import sys
 import tempfile
@@ -22,6 +19,9 @@ import machine
 from playwright.sync_api import Browser, sync_playwright
 
 from diffusion_lab import live
+
+sys.path.append(str(Path(__file__).resolve().parents[1] / "tests"))
+from conftest import browser_here, page_of
 
 FILMS = [
     {},
@@ -58,15 +58,11 @@ ANSWER = """() => {
 
 def film(browser: Browser, given: dict) -> list[str]:
     """Open the figure, measure one answer for all points, let the film run, and return a row of the table."""
-    script = live.page_script("s-curve").replace("new LiveFigure(", "globalThis.figure = new LiveFigure(")
-    style = (live.HERE / "live.css").read_text("utf-8")
-    place = f'<div data-live="s-curve" data-given="{html.escape(json.dumps(given))}"></div>'
     parts = live.bundle("answers.js", "random.js")
     page = browser.new_page(viewport={"width": 1280, "height": 900})
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / "page.html"
-        scripts = f"<script>{parts}</script><script>{script}</script>"
-        file.write_text(f"<!doctype html><meta charset='utf-8'><style>{style}</style>{place}{scripts}", "utf-8")
+        file.write_text(page_of("s-curve", f"<script>{parts}</script>", **given), "utf-8")
         page.goto(file.as_uri())
         page.wait_for_function("!figure.running && !figure.stale")
     answer = statistics.median(page.evaluate(ANSWER))
@@ -99,8 +95,7 @@ def main() -> None:
     before = file.read_text("utf-8").split("\n## ")[1:] if file.exists() else []
     parts = dict(zip(PARTS, (f"## {part.strip()}" for part in before), strict=False))
     with sync_playwright() as driver:
-        found = shutil.which("chromium") or shutil.which("google-chrome")
-        browser = driver.chromium.launch(executable_path=found, args=["--no-sandbox", "--disable-gpu"])
+        browser = driver.chromium.launch(executable_path=browser_here(), args=["--no-sandbox", "--disable-gpu"])
         for name in sys.argv[1:] or PARTS:
             parts[name] = "\n".join(PARTS[name](browser))
         version = browser.version

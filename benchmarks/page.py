@@ -12,7 +12,6 @@ import functools
 import gzip
 import json
 import os
-import shutil
 import subprocess
 import sys
 import threading
@@ -24,7 +23,7 @@ from playwright.sync_api import sync_playwright
 
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.append(str(ROOT / "tests"))
-from conftest import BROWSERS, last_built  # noqa: E402
+from conftest import browser_here, last_built  # noqa: E402
 
 LIGHTHOUSE = "lighthouse@13.5.0"
 COMPRESSED = {".html", ".css", ".js", ".json", ".svg"}
@@ -118,7 +117,7 @@ def main() -> None:
     asked.add_argument("book", nargs="?", type=Path, default=last_built(), help="the folder of the built book")
     asked.add_argument("--only", choices=["weight"])
     asked = asked.parse_args()
-    chromium = next(filter(None, map(shutil.which, BROWSERS)), None)
+    chromium = browser_here()
     if not chromium or not asked.book:
         raise SystemExit("This needs Chromium and a built book: `make book`.")
     pages = [path.relative_to(asked.book).as_posix() for one in ("book", "notebooks", ".")

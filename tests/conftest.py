@@ -152,11 +152,42 @@ def served(newest):
         server.shutdown()
 
 
+def browser_here() -> str | None:
+    """The path of a Chromium that is on the machine already, or none."""
+    return next(filter(None, map(shutil.which, BROWSERS)), None)
+
+
+def listen(page) -> None:
+    """``page.said`` gets what the page writes to the console."""
+    page.said = []
+    page.on("console", lambda message: page.said.append(f"{message.type}: {message.text}"))
+    page.on("pageerror", lambda error: page.said.append(f"error: {error}"))
+
+
+def page_of(name: str, scripts: str = "", **given) -> str:
+    """A page with a live figure and nothing else, whose scripts know it as ``figure``."""
+    script = live.page_script(name).replace("new LiveFigure(", "globalThis.figure = new LiveFigure(")
+    place = f'<div data-live="{name}" data-given="{html.escape(json.dumps(given))}"></div>'
+    style = (live.HERE / "live.css").read_text("utf-8")
+    head = f'<!doctype html><html lang="en"><meta charset="utf-8"><title>{name}</title><style>{style}</style>{scripts}'
+    return f"{head}<main><h1>{name}</h1>{place}</main><script>{script}</script>"
+
+
+def with_noise(step, random):
+    """A step whose fresh noise is that of a live figure."""
+
+    def one(now, to):
+        mean, std = step(now, to)
+        return (mean + std * random.normals(*mean.shape) if std > 0 else mean), 0.0
+
+    return one
+
+
 # One for each file of tests: while Playwright is open, its event loop is in the way of the notebooks' kernels.
 @pytest.fixture(scope="module")
 def chromium():
     """A Chromium that is on the machine already. Where there is none the tests are skipped, unless they must run."""
-    found = next(filter(None, map(shutil.which, BROWSERS)), None)
+    found = browser_here()
     if not found and os.environ.get("CHROMIUM_MUST_RUN"):
         pytest.fail(f"CHROMIUM_MUST_RUN is set, and there is none of {', '.join(BROWSERS)}")
     if not found:
@@ -187,9 +218,8 @@ def open_page(chromium, newest, served):
         )
         windows.append(window)
         page = window.new_page()
-        page.said, page.failed = [], []
-        page.on("console", lambda message: page.said.append(f"{message.type}: {message.text}"))
-        page.on("pageerror", lambda error: page.said.append(f"error: {error}"))
+        listen(page)
+        page.failed = []
         # A request that was on its way when the reader went on has not failed.
         page.on("requestfailed", lambda asked: "ERR_ABORTED" in asked.failure or page.failed.append(asked.url))
         page.on("response", lambda answer: page.failed.append(answer.url) if answer.status >= 400 else None)
@@ -211,17 +241,11 @@ def live_page(chromium, tmp_path):
     windows = []
 
     def open_(name, address="", window=None, **given):
-        script = live.page_script(name).replace("new LiveFigure(", "globalThis.figure = new LiveFigure(")
-        place = f'<div data-live="{name}" data-given="{html.escape(json.dumps(given))}"></div>'
-        style = (live.HERE / "live.css").read_text("utf-8")
-        head = f'<!doctype html><html lang="en"><meta charset="utf-8"><title>{name}</title><style>{style}</style>'
         file = tmp_path / f"{name}.html"
-        file.write_text(f"{head}<main><h1>{name}</h1>{place}</main><script>{script}</script>", "utf-8")
+        file.write_text(page_of(name, **given), "utf-8")
         windows.append(chromium.new_context(**{"viewport": {"width": 800, "height": 900}} | (window or {})))
         page = windows[-1].new_page()
-        page.said = []
-        page.on("console", lambda message: page.said.append(f"{message.type}: {message.text}"))
-        page.on("pageerror", lambda error: page.said.append(f"error: {error}"))
+        listen(page)
         page.goto(file.as_uri() + address)
         return page
 

@@ -15,7 +15,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pytest
 import torch
-from conftest import PREFIX, Quiet
+from conftest import PREFIX, Quiet, listen
 from onnxruntime import InferenceSession
 from PIL import Image
 
@@ -49,9 +49,7 @@ def site(tmp_path_factory):
 
 def opened(chromium, site):
     page = chromium.new_page(viewport={"width": 800, "height": 900})
-    page.said = []
-    page.on("console", lambda message: page.said.append(f"{message.type}: {message.text}"))
-    page.on("pageerror", lambda error: page.said.append(f"error: {error}"))
+    listen(page)
     page.goto(site)
     page.get_by_role("button", name=MAKE).wait_for()
     return page

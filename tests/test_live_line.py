@@ -2,6 +2,7 @@
 
 import pytest
 import torch
+from conftest import with_noise
 from torch.testing import assert_close
 
 from diffusion_lab import ExactDenoiser, NoiseSchedule, ddim, ddpm, live, walk
@@ -71,16 +72,6 @@ def test_bells_shares_and_guess_are_the_package_s(line, state):
     code = code_of(line)
     assert_close(code["best_guess"][0, 0].double(), vector(shown["best_guess"]), atol=1e-4, rtol=1e-4)
     assert_close(code["probabilities"][0].double(), vector(shown["shares"]), atol=1e-4, rtol=1e-4)
-
-
-def with_noise(step, random):
-    """A step whose fresh noise is that of the page."""
-
-    def one(now, to):
-        mean, std = step(now, to)
-        return (mean + std * random.normals(*mean.shape) if std > 0 else mean), 0.0
-
-    return one
 
 
 @pytest.mark.parametrize("state", WAYS, ids=str)

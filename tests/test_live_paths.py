@@ -2,6 +2,7 @@
 
 import pytest
 import torch
+from conftest import with_noise
 from torch.testing import assert_close
 
 from diffusion_lab import ExactDenoiser, NoiseSchedule, ddim, ddpm, dpm_solver, sample, walk
@@ -23,16 +24,6 @@ STATES = [
 
 def column(numbers):
     return torch.tensor(numbers, dtype=torch.float64)[:, None]
-
-
-def with_noise(step, random):
-    """A step whose fresh noise is that of the page."""
-
-    def one(now, to):
-        mean, std = step(now, to)
-        return mean + std * random.normals(*mean.shape), 0.0
-
-    return one
 
 
 def near(found, expected):

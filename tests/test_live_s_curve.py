@@ -6,6 +6,7 @@ import math
 import numpy as np
 import pytest
 import torch
+from conftest import with_noise
 from torch.testing import assert_close
 
 from diffusion_lab import (
@@ -135,13 +136,8 @@ def test_points_that_walk_in_parts_walk_as_one(js, name):
     *found, between, near_the_end, reached = js(text)
     random = live.Random(6)
     step = STEP[name](0.7)
-
-    def with_noise(now, to):
-        mean, std = step(now, to)
-        return mean + std * random.normals(*mean.shape), 0.0
-
     denoiser = load_pretrained(WEIGHTS).double()
-    ours = list(walk(denoiser, random.normals(n, 2), denoiser.path, with_noise, steps=20))
+    ours = list(walk(denoiser, random.normals(n, 2), denoiser.path, with_noise(step, random), steps=20))
     for x, x_t in zip(found, ours, strict=True):
         near(x, x_t)
     near(between, (ours[0] + ours[1]) / 2)

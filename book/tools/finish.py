@@ -20,7 +20,8 @@ def mend(page: BeautifulSoup) -> None:
             corner.attrs.pop("scope", None)
     for formula in page.select("th .math:not([aria-hidden])"):  # a heading needs words
         formula["aria-hidden"] = "true"
-        formula.insert_after(page.new_tag("span", string=letters(formula.get_text()), attrs={"class": "only-heard"}))
+        heard = page.new_tag("span", string=letters(formula.get_text()), attrs={"class": "visually-hidden"})
+        formula.insert_after(heard)
     for entry in page.select("[role=doc-biblioentry]"):
         entry["role"] = "listitem"  # the one above is deprecated, and what holds the entries is a list
 

@@ -1,5 +1,6 @@
 // Who denoises points in the plane: the network of the S, or a formula that knows the cloud or some points of it.
 
+import { adds_noise } from "./any_sampler.js";
 import { CLOUDS, STROKE, points } from "./clouds.js";
 import { ExactDenoiser } from "./exact.js";
 import { Denoiser, MLP } from "./mlp.js";
@@ -71,7 +72,7 @@ export function python({ cloud, drawing, probe, t, sampler, eta, steps, seed, ex
     "    return mean + std * noise.normals(*mean.shape), 0.0  # the page's noise in place of PyTorch's",
     "",
   ];
-  const fresh = sampler === "ddpm" || eta > 0;
+  const fresh = adds_noise({ sampler, eta });
   return [
     ...(made.some((row) => row.includes("math.")) ? ["import math", ""] : []),
     "import torch",

@@ -1,5 +1,6 @@
 // Denoiser and walk once more, as in denoiser.py and sampling.py, for a network that answers later: from a worker.
 
+import { advance } from "./sampling.js";
 import { convert } from "./targets.js";
 
 export class Denoiser {
@@ -25,17 +26,8 @@ export async function* walk(denoiser, start, path, step, { times = path.times(),
   let before = null;
   yield x_t;
   for (let i = 0; i + 1 < times.length; i++) {
-    const [a, b] = path.ab(times[i]);
-    const [a_s, b_s] = path.ab(times[i + 1]);
-    const now = { t: times[i], a, b, x_t, x_0: edit(await denoiser.x_0(x_t, times[i], labels)), before };
-    const [mean, std] = step(now, { t: times[i + 1], a: a_s, b: b_s });
-    x_t = mean;
-    if (std > 0) {
-      const fresh = noise(mean.length);
-      x_t = mean.map((value, j) => value + std * fresh[j]);
-    }
-    before = now;
-    now.before = null;
+    const x_0 = edit(await denoiser.x_0(x_t, times[i], labels));
+    [x_t, before] = advance(x_t, x_0, before, [times[i], times[i + 1]], path, step, noise);
     yield x_t;
   }
 }

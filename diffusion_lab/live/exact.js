@@ -23,32 +23,34 @@ export class ExactDenoiser {
 
   /** E[x_0 | x_t] = sum_k r_k (b^2 mean_k + a std_k^2 x_t) / var_k. */
   x_0(x_t, t) {
-    const { means, stds, dim } = this;
     const [a, b] = this.path.ab(t);
+    return this.pulled(x_t, t, b ** 2, this.stds.map((std) => a * std ** 2));
+  }
+
+  /** The gradient of log q(x_t): sum_k r_k (a mean_k - x_t) / var_k. */
+  score(x_t, t) {
+    const [a] = this.path.ab(t);
+    return this.pulled(x_t, t, a, this.stds.map(() => -1));
+  }
+
+  /** sum_k r_k (of_mean mean_k + of_x_t_k x_t) / var_k. */
+  pulled(x_t, t, of_mean, of_x_t) {
+    const { means, dim } = this;
+    const variance = this.variance(t);
     const out = new Float64Array(x_t.length);
     this.each(x_t, t, (i, shares) => {
       for (let k = 0; k < shares.length; k++) {
-        const pull = shares[k] / (a ** 2 * stds[k] ** 2 + b ** 2);
-        for (let j = 0; j < dim; j++) {
-          out[i + j] += pull * (b ** 2 * means[k * dim + j] + a * stds[k] ** 2 * x_t[i + j]);
-        }
+        const pull = shares[k] / variance[k];
+        for (let j = 0; j < dim; j++) out[i + j] += pull * (of_mean * means[k * dim + j] + of_x_t[k] * x_t[i + j]);
       }
     });
     return out;
   }
 
-  /** The gradient of log q(x_t): sum_k r_k (a mean_k - x_t) / var_k. */
-  score(x_t, t) {
-    const { means, stds, dim } = this;
+  /** var_k = a^2 std_k^2 + b^2, one for each component. */
+  variance(t) {
     const [a, b] = this.path.ab(t);
-    const out = new Float64Array(x_t.length);
-    this.each(x_t, t, (i, shares) => {
-      for (let k = 0; k < shares.length; k++) {
-        const pull = shares[k] / (a ** 2 * stds[k] ** 2 + b ** 2);
-        for (let j = 0; j < dim; j++) out[i + j] += pull * (a * means[k * dim + j] - x_t[i + j]);
-      }
-    });
-    return out;
+    return this.stds.map((std) => a ** 2 * std ** 2 + b ** 2);
   }
 
   /** log q(x_t), one number for each sample. */
@@ -68,17 +70,13 @@ export class ExactDenoiser {
 
   /** Call visit(i, r, log q) for the sample that begins at x_t[i]; r is used again for the next. */
   each(x_t, t, visit) {
-    const { means, stds, dim, weights } = this;
-    const K = stds.length;
-    const [a, b] = this.path.ab(t);
+    const { means, dim, weights } = this;
+    const [a] = this.path.ab(t);
+    const variance = this.variance(t);
+    const K = variance.length;
     const shares = new Float64Array(K);
-    const half = new Float64Array(K); // 1 / (2 var_k)
-    const base = new Float64Array(K); // log weight_k of the bell at its peak
-    for (let k = 0; k < K; k++) {
-      const variance = a ** 2 * stds[k] ** 2 + b ** 2;
-      half[k] = 0.5 / variance;
-      base[k] = Math.log(weights[k]) - 0.5 * dim * Math.log(2 * Math.PI * variance);
-    }
+    const half = variance.map((each) => 0.5 / each);
+    const base = variance.map((each, k) => Math.log(weights[k]) - 0.5 * dim * Math.log(2 * Math.PI * each)); // log peaks
     for (let i = 0; i < x_t.length; i += dim) {
       let largest = -Infinity;
       for (let k = 0; k < K; k++) {

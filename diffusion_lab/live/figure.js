@@ -104,8 +104,9 @@ export class LiveFigure {
   changed() {
     for (const [key, show] of Object.entries(this.shows)) show(this.state[key], this.state);
     for (const [element, when] of this.sometimes) element.hidden = !when(this.state);
+    const first = this.initial();
     const set = Object.entries(this.fields).filter(
-      ([key, field]) => field.write(this.state[key]) !== field.write(this.initial()[key]),
+      ([key, field]) => field.write(this.state[key]) !== field.write(first[key]),
     );
     const words = set.map(([key, field]) => `${key}=${encodeURIComponent(field.write(this.state[key]))}`);
     this.link.href = `#live-${this.name}${words.map((word) => `&${word}`).join("")}`;

@@ -1,5 +1,17 @@
 // Walking back from noise to data, as in sampling.py.
 
+import { mix } from "./noising.js";
+
+/** One step from time t to the earlier s: x_s, and what was known at t, for the step after it. */
+export function advance(x_t, x_0, before, [t, s], path, step, noise) {
+  const [a, b] = path.ab(t);
+  const [a_s, b_s] = path.ab(s);
+  const now = { t, a, b, x_t, x_0, before };
+  const [mean, std] = step(now, { t: s, a: a_s, b: b_s });
+  now.before = null;
+  return [std > 0 ? mix(1, mean, std, noise(mean.length)) : mean, now];
+}
+
 /**
  * Every state on the way: the start, then the state after each step.
  *
@@ -11,17 +23,8 @@ export function* walk(denoiser, start, path, step, { times = path.times(), noise
   let before = null;
   yield x_t;
   for (let i = 0; i + 1 < times.length; i++) {
-    const [a, b] = path.ab(times[i]);
-    const [a_s, b_s] = path.ab(times[i + 1]);
-    const now = { t: times[i], a, b, x_t, x_0: denoiser.x_0(x_t, times[i]), before };
-    const [mean, std] = step(now, { t: times[i + 1], a: a_s, b: b_s });
-    x_t = mean;
-    if (std > 0) {
-      const fresh = noise(mean.length);
-      x_t = mean.map((value, j) => value + std * fresh[j]);
-    }
-    before = now;
-    now.before = null;
+    const x_0 = denoiser.x_0(x_t, times[i]);
+    [x_t, before] = advance(x_t, x_0, before, [times[i], times[i + 1]], path, step, noise);
     yield x_t;
   }
 }

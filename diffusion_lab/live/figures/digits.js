@@ -4,6 +4,7 @@ import { Denoiser, walk } from "../awaited.js";
 import { Engine, missing, weight } from "../engine.js";
 import { choice, make, number } from "../fields.js";
 import { Guided } from "../guidance.js";
+import { draw_picture } from "../picture.js";
 import { Random } from "../random.js";
 import { NoiseSchedule } from "../schedule.js";
 import { ddim, ddpm, dpm_solver } from "../steps.js";
@@ -78,8 +79,6 @@ export const digits = {
     const why = (missing() ?? "").split("`").map((words, i) => (i % 2 ? make("code", {}, [words]) : words));
     if (with_engine()) figure.stage.append(bar);
     else figure.said.after(make("p", { class: "live-note" }, why));
-    const tile = Object.assign(document.createElement("canvas"), { width: SIDE, height: SIDE });
-    const pixels = tile.getContext("2d");
     const strip = new Image();
     strip.src = DIGITS_STRIP.picture;
     strip.decode().then(() => {
@@ -159,15 +158,6 @@ export const digits = {
       return [i * SIDE, row * SIDE];
     }
 
-    function paint(x_t, i) {
-      const image = pixels.createImageData(SIDE, SIDE);
-      for (let j = 0; j < SIDE * SIDE; j++) {
-        image.data.fill(127.5 * (1 + x_t[i * SIDE * SIDE + j]), 4 * j, 4 * j + 3);
-        image.data[4 * j + 3] = 255;
-      }
-      pixels.putImageData(image, 0, 0);
-    }
-
     return {
       next,
       numbers() {
@@ -206,12 +196,11 @@ export const digits = {
         context.clearRect(0, 0, width, height);
         context.imageSmoothingEnabled = false;
         for (let i = 0; i < N; i++) {
-          const place = [(i % across) * size + 1, Math.floor(i / across) * size + 1, size - 2, size - 2];
+          const place = [(i % across) * size + 1, Math.floor(i / across) * size + 1, size - 2];
           if (shown) {
-            paint(shown.x_t, i);
-            context.drawImage(tile, ...place);
+            draw_picture(context, shown.x_t.subarray(i * SIDE ** 2, (i + 1) * SIDE ** 2), ...place);
           } else if (strip.complete) {
-            context.drawImage(strip, ...prepared(i), SIDE, SIDE, ...place);
+            context.drawImage(strip, ...prepared(i), SIDE, SIDE, ...place, size - 2);
           }
         }
         bar.style.visibility = figure.running ? "visible" : "hidden";

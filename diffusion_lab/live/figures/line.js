@@ -143,8 +143,9 @@ export const line = {
         if (look(figure.state)) {
           surface.context.clearRect(0, 0, surface.width, surface.height);
           draw_data(figure, plots.data);
-          draw_look(figure, plots, numbers());
-          figure.say(words_of_look(figure.state, numbers()));
+          const shown = numbers();
+          draw_look(figure, plots, shown);
+          figure.say(words_of_look(figure.state, shown));
           return;
         }
         walkers().go(PIECE);

@@ -1,13 +1,14 @@
 // Fewer steps: the paths of a sampler on the line, beside the true ones, and where a thousand of them end.
 
+import { adds_noise, sampler_fields, step_of } from "../any_sampler.js";
 import { ExactDenoiser } from "../exact.js";
-import { choice, number, numbers } from "../fields.js";
+import { number, numbers } from "../fields.js";
 import { histogram } from "../plot.js";
 import { Pieces } from "../pieces.js";
 import { Random } from "../random.js";
 import { walk } from "../sampling.js";
 import { NoiseSchedule, linspace } from "../schedule.js";
-import { ddim, ddpm, dpm_solver } from "../steps.js";
+import { ddim } from "../steps.js";
 
 const LIMIT = 2.6; // of x_t
 const MANY = 1000; // ends
@@ -28,16 +29,6 @@ const TRUE_HEIGHTS = Float64Array.from({ length: BINS }, (_, bin) => {
   const inside = TRUE_DENSITY.subarray(20 * bin, 20 * bin + 21);
   return (inside.reduce((sum, each) => sum + each) - (inside[0] + inside[20]) / 2) / 20;
 });
-
-/** The step that a state names. */
-export function step_of({ sampler, eta }) {
-  return { ddim: () => ddim(eta), ddpm: () => ddpm(), dpm_solver: () => dpm_solver(eta) }[sampler]();
-}
-
-/** Whether where a point starts decides where it ends. */
-export function no_fresh_noise({ sampler, eta }) {
-  return sampler !== "ddpm" && eta === 0;
-}
 
 /** Every state of the true paths: DDIM at every one of the T steps. */
 export function true_walk(starts) {
@@ -71,20 +62,7 @@ export const paths = {
   title: "Paths in few steps",
   hint: "Change the number of steps, or drag a start. Where the green path turns, a long step goes straight on.",
   fields: {
-    sampler: choice({
-      label: "sampler",
-      options: { ddim: "DDIM", ddpm: "DDPM", dpm_solver: "DPM-Solver++ (2M)" },
-      initial: "ddim",
-    }),
-    steps: number({ label: "steps, each one call of the denoiser", min: 1, max: T, initial: 5, log: true }),
-    eta: number({
-      label: "η, how much of the noise is fresh",
-      min: 0,
-      max: 1,
-      step: 0.05,
-      initial: 0,
-      when: ({ sampler }) => sampler !== "ddpm",
-    }),
+    ...sampler_fields({ label: "steps, each one call of the denoiser", max: T, initial: 5, log: true }),
     starts: numbers({
       label: "starts",
       min: -2.4,
@@ -158,7 +136,7 @@ export const paths = {
       update(Infinity);
       const { few, many } = shown;
       const times = schedule.times(figure.state.steps);
-      const error = no_fresh_noise(figure.state) ? typical_distance(many.x_0, many.truth.last) : null;
+      const error = adds_noise(figure.state) ? null : typical_distance(many.x_0, many.truth.last);
       const ends = { x_T: many.x_T, x_0: many.x_0, ...measure(many.x_0), error, true_ones: measure(many.truth.last) };
       return { times, states: few.states, truth: few.truth, ...ends };
     };
@@ -203,7 +181,7 @@ export const paths = {
       python() {
         const { sampler, steps, eta, starts, seed } = figure.state;
         const step = `${sampler}(${sampler === "ddpm" || eta === 0 ? "" : eta})`;
-        const fresh = !no_fresh_noise(figure.state);
+        const fresh = adds_noise(figure.state);
         const names = [...new Set(["ddim", sampler])].join(", ");
         const own = [
           "",

@@ -1,11 +1,11 @@
 // The S-curve and the perfect denoiser: two thousand points into noise and back, by a network or by a formula.
 
+import { SAMPLERS, sampler_fields, step_of } from "../any_sampler.js";
 import { N, ask, data_of, denoiser_of, python, schedule, who_answers } from "../answers.js";
 import { pen, stroke } from "../clouds.js";
 import { Crowd } from "../crowd.js";
 import { choice, make, number, numbers, toggle } from "../fields.js";
 import { add_noise, mix } from "../noising.js";
-import { ddim, ddpm, dpm_solver } from "../steps.js";
 import { fixed } from "../words.js";
 
 const LIMIT = 3; // of the plane that is seen
@@ -14,8 +14,6 @@ const RINGS = 100; // examples that are shown, at most
 const SECONDS = 5; // from one end of time to the other
 const WORK = 10; // milliseconds of a frame
 const { T } = schedule;
-const STEPS = { ddpm: () => ddpm(), ddim, dpm_solver };
-const SAMPLERS = { ddim: "DDIM", ddpm: "DDPM", dpm_solver: "DPM-Solver++ (2M)" };
 const MORE = "Seed and arrows";
 const OF_WALK = ["cloud", "drawing", "denoiser", "examples", "sampler", "eta", "seed", "steps"]; // what makes a walk
 
@@ -53,16 +51,7 @@ export const s_curve = {
       log: true,
       when: ({ denoiser }) => denoiser === "copier",
     }),
-    sampler: choice({ label: "sampler", options: SAMPLERS, initial: "ddim" }),
-    steps: number({ label: "steps back, each one call of the denoiser", min: 1, max: T, initial: 20 }),
-    eta: number({
-      label: "η, how much of the noise is fresh",
-      min: 0,
-      max: 1,
-      step: 0.05,
-      initial: 0,
-      when: ({ sampler }) => sampler !== "ddpm",
-    }),
+    ...sampler_fields({ label: "steps back, each one call of the denoiser", max: T, initial: 20 }),
     seed: number({ label: "seed of the noise", min: 0, max: 999, initial: 1, fold: MORE }),
     arrows: toggle({ label: "arrows everywhere", initial: true, fold: MORE }),
     probe: numbers({ label: "probe", min: -LIMIT, max: LIMIT, initial: [1.7, 0.3], least: 2, most: 2, places: 2 }),
@@ -98,12 +87,12 @@ export const s_curve = {
     let crowd = null;
     let old = null; // seen until the new crowd is where the old one was
     const renew = () => {
-      const { sampler, eta, seed, steps, examples } = figure.state;
+      const { seed, steps, examples } = figure.state;
       if (crowd?.reached <= figure.state.t) old = crowd;
       data = data_of(figure.state);
       who = who_answers(figure.state);
       denoiser = denoiser_of(who, data, examples);
-      crowd = new Crowd(denoiser, schedule, STEPS[sampler](eta), { n: N, dim: 2, steps, seed });
+      crowd = new Crowd(denoiser, schedule, step_of(figure.state), { n: N, dim: 2, steps, seed });
       crowd.who = who;
       field = null;
     };
