@@ -7,6 +7,7 @@ NBVAL := --nbval --nbval-current-env --nbval-sanitize-with tests/nbval_sanitize.
 # The chapters that run longest come first, so that the two workers finish together.
 CHAPTERS := $(sort $(wildcard notebooks/*.ipynb))
 LONGEST := $(wildcard $(addprefix notebooks/,05-mnist.ipynb 10-fewer-steps.ipynb 11-judging-samples.ipynb what-diffusion-is.ipynb 04-the-network.ipynb 03-s-curve.ipynb))
+COURSE ?= course
 LONGEST_FIRST := $(LONGEST) $(filter-out $(LONGEST),$(CHAPTERS))
 
 # What a shell exports must not change what is installed, imported or tested.
@@ -18,7 +19,7 @@ ifneq ($(DIFFUSION_LAB_DATA),)
 export DIFFUSION_LAB_DATA := $(shell cd "$(DIFFUSION_LAB_DATA)" 2>/dev/null && pwd || echo "$(DIFFUSION_LAB_DATA)")
 endif
 
-.PHONY: help book test test-with-data lab notebooks numbers place cover clean
+.PHONY: help book test test-with-data lab notebooks numbers place cover assignment assignments grade slides offline chapter clean
 .DELETE_ON_ERROR:
 
 help:  ## list the commands
@@ -44,8 +45,14 @@ $(READY): requirements.txt pyproject.toml
 	@$(BIN)/python -m pip install --quiet --no-deps --no-build-isolation -e .
 	@touch $@
 
-book: $(READY)  ## render the book from the executed notebooks, and say where it is
+book: $(READY)  ## render the book and say where it is; EDITION=student leaves the solutions out
+ifeq ($(EDITION),student)
+	@$(BIN)/python book/tools/student.py
+else ifneq ($(EDITION),)
+	@echo 'EDITION: expected student, or nothing for the full book; got "$(EDITION)"'; exit 1
+else
 	@$(BIN)/jupyter-book build . -q
+endif
 
 test: export OMP_NUM_THREADS := 1
 test: export MKL_NUM_THREADS := 1
@@ -82,6 +89,29 @@ place: $(READY)  ## carry the project's address from pyproject.toml to every fil
 
 cover: $(READY)  ## draw the cover, the logo, the icon and the numerals of the chapters again
 	@$(BIN)/python book/tools/cover.py
+
+assignment: $(READY)  ## write the student's notebook of a chapter: CHAPTER=06-closed-forms
+	@test -n "$(CHAPTER)" || { echo "Which one? make assignment CHAPTER=06-closed-forms"; exit 1; }
+	@$(BIN)/python book/tools/release.py --course $(COURSE) $(CHAPTER)
+
+assignments: $(READY)  ## write the students' notebooks of all chapters
+	@$(BIN)/python book/tools/release.py --course $(COURSE)
+
+grade: $(READY)  ## grade a folder of submissions: SUBMISSIONS=folder
+	@test -n "$(SUBMISSIONS)" || { echo "Which ones? make grade SUBMISSIONS=folder"; exit 1; }
+	@$(BIN)/python book/tools/grade.py --course $(COURSE) "$(SUBMISSIONS)"
+
+slides: $(READY)  ## make slides of a chapter: CHAPTER=06-closed-forms
+	@test -n "$(CHAPTER)" || { echo "Which one? make slides CHAPTER=06-closed-forms"; exit 1; }
+	@$(BIN)/python book/tools/slides.py "$(CHAPTER)"
+
+offline: $(READY)  ## write a folder for a classroom without internet; SYSTEMS="linux windows mac" PYTHONS="3.12 3.13"
+	@$(BIN)/python book/tools/offline.py $(if $(SYSTEMS),--systems $(SYSTEMS)) $(if $(PYTHONS),--pythons $(PYTHONS)) \
+	    $(if $(BOOK),--book "$(BOOK)") $(if $(NOTEBOOKS),--notebooks "$(NOTEBOOKS)")
+
+chapter: $(READY)  ## begin a new chapter: NAME=12-guidance PART="V · Steer it"
+	@test -n "$(NAME)" || { echo 'Which name? make chapter NAME=12-guidance PART="V · Steer it"'; exit 1; }
+	@$(BIN)/python book/tools/new_chapter.py "$(NAME)" "$(PART)"
 
 clean:  ## remove what the commands made: .venv, _build and caches
 	rm -rf .venv _build build diffusion_lab.egg-info .pytest_cache .ruff_cache .hypothesis jupyter_execute

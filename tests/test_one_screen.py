@@ -48,8 +48,10 @@ def test_the_bound_is_one_that_bad_points_do_not_keep(tmp_path, monkeypatch):
 
 def test_the_page_shows_the_program_and_reads_lines_that_are_in_it():
     nb = nbformat.read(ROOT / "notebooks/one-screen.ipynb", as_version=4)
-    [cell] = [cell for cell in nb.cells if cell.cell_type == "code"]
+    [cell] = [cell for cell in nb.cells if "program" in cell.metadata.get("tags", [])]
     assert cell.source == TEXT.rstrip()
+    before = nb.cells[: nb.cells.index(cell)]  # beside it there are only the package for the checks, and the exercises
+    assert [each.id for each in before if each.cell_type == "code"] == ["colab"]
     path = "\n".join(cell.source for cell in nb.cells if cell.cell_type == "markdown").split("## Exercises")[0]
     quoted = [line for block in path.split("```python\n")[1:] for line in block.split("\n```")[0].splitlines()]
     lines = set(TEXT.splitlines()) | {line.removeprefix("    ") for line in TEXT.splitlines()}

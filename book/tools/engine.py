@@ -8,19 +8,14 @@ so does the page. What was brought and exported is kept in `_build/engine/`.
 `python book/tools/engine.py` does only that: for a machine that will have no network when the book is built.
 """
 
-import base64
 import hashlib
-import io
 import json
-import shutil
-import subprocess
-import tarfile
-import tempfile
 import warnings
 from pathlib import Path
 
 import torch
 from docutils import nodes
+from npm import Missing, package_files
 from torch import nn
 
 from diffusion_lab import live, load_pretrained, models
@@ -56,46 +51,11 @@ OTHERWISE, ARISING FROM, OUT OF OR IN CONNECTION WITH THE SOFTWARE OR THE USE OR
 """
 
 
-class Missing(Exception):
-    """Something that the engine needs is not there; the message says what."""
-
-
 def runtime() -> dict[str, bytes]:
-    """The files of ONNX Runtime by name, from the package that npm brings, checked each time.
-
-    Raises:
-        Missing: without npm, without a connection, or if the package is not the one that we know.
-    """
-    package = CACHE / f"{PACKAGE}-{VERSION}.tgz"
-    if not package.exists():
-        bring(package)
-    content = package.read_bytes()
-    if f"sha512-{base64.b64encode(hashlib.sha512(content).digest()).decode()}" != INTEGRITY:
-        package.unlink()
-        raise Missing(f"{PACKAGE} {VERSION} did not have the contents that the book knows, and was thrown away")
-    with tarfile.open(fileobj=io.BytesIO(content)) as tar:
-        read = {name: tar.extractfile(f"package/dist/{name}").read() for name in RUNTIME}
+    """The files of ONNX Runtime by name, from the package that npm brings. Raises `Missing`."""
+    read = package_files(PACKAGE, VERSION, INTEGRITY, CACHE, [f"dist/{name}" for name in RUNTIME])
     # Not every host knows that .mjs is JavaScript.
-    return {name.replace(".mjs", ".js"): content for name, content in read.items()}
-
-
-def bring(package: Path) -> None:
-    """Let npm download the package, whole or not at all."""
-    npm = shutil.which("npm")
-    if npm is None:
-        raise Missing(f"npm, which brings {PACKAGE}, was not there when it was built")
-    with tempfile.TemporaryDirectory() as folder:
-        command = [npm, "pack", f"{PACKAGE}@{VERSION}", "--pack-destination", folder, "--fetch-retries=0"]
-        try:
-            done = subprocess.run(command, cwd=folder, capture_output=True, timeout=300)
-        except subprocess.TimeoutExpired:
-            done = None
-        brought = Path(folder, package.name)
-        if done is None or done.returncode or not brought.exists():
-            raise Missing(f"npm could not bring {PACKAGE} {VERSION} when it was built")
-        package.parent.mkdir(parents=True, exist_ok=True)
-        with whole(package) as unfinished:
-            shutil.copyfile(brought, unfinished)
+    return {Path(path).name.replace(".mjs", ".js"): content for path, content in read.items()}
 
 
 def network() -> bytes:

@@ -45,13 +45,16 @@ def clean(nb: nbformat.NotebookNode) -> None:
     """Drop what a run leaves behind beside its outputs.
 
     A widget needs a kernel, so its id is worth nothing later. Its output keeps its text for nbval to compare and
-    is marked, so that the book can leave it out (book/tools/page_outputs.py).
+    is marked, so that the book can leave it out (book/tools/page_outputs.py). What the chapter needs and teaches, which
+    book/tools/chapters.py reads, is no matter of the run and stays.
     """
+    told = nb.metadata.get("diffusion_lab", {})
+    about = {"chapter": told["chapter"]} if "chapter" in told else {}
     nb.metadata = nbformat.from_dict(
         {
             "kernelspec": {"display_name": "Python 3", "language": "python", "name": "python3"},
             "language_info": {"file_extension": ".py", "mimetype": "text/x-python", "name": "python"},
-            "diffusion_lab": {"fingerprint": fingerprint(nb)},
+            "diffusion_lab": {"fingerprint": fingerprint(nb)} | about,
         }
     )
     for cell in nb.cells:

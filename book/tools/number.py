@@ -1,6 +1,6 @@
 """Number equations, figures and exercises by chapter, in the order in which they stand, and all that names them.
 
-python book/tools/number.py            rewrites the chapters, and the comments in tests that name an equation
+python book/tools/number.py            rewrites the chapters, and the pages, plans, exercises and tests that name them
 python book/tools/number.py --check    changes nothing; names the files that differ and exits with 1
 
 Write a new one with any number that is not taken, such as ``\\tag{2.3a}``: this gives it the right one and moves the
@@ -23,6 +23,13 @@ KINDS = {
     "equation": (rf"\\tag\{{{NUMBER}\}}", rf"(?<!\w)\({NUMBER}\)"),
     "figure": (rf"(?m)^\*Figure {NUMBER}\. ", rf"Figure {NUMBER}"),
     "exercise": (rf"(?m)^### Exercise {NUMBER}", rf"Exercise {NUMBER}"),
+}
+# Where else they are named: all of a page; of code, what stands after a word, since a number in brackets may be one.
+NAMED_IN = {
+    "book/*.md": r"(?s).+",
+    "tests/test_*.py": r"(?m)# check: .*$",
+    "tests/answers/*.py": r"(?m)\b(?:equations?|Exercises?) .*$",
+    "diffusion_lab/exercises/*.py": r"(?m)\b(?:equations?|Exercises?) .*$",
 }
 
 
@@ -55,7 +62,7 @@ def renumber(text: str, moved: dict[str, dict[str, str]]) -> str:
 
 
 def numbered(root: Path = ROOT) -> dict[Path, str]:
-    """Every chapter and test with the numbers that it should have."""
+    """Every file that gives a number or names one, with the numbers that it should have."""
     books = {path: nbformat.read(path, as_version=4) for path in sorted(root.glob("notebooks/*.ipynb"))}
     moved = new_numbers({path.stem: markdown_of(nb.cells) for path, nb in books.items()})
     found = {}
@@ -63,8 +70,12 @@ def numbered(root: Path = ROOT) -> dict[Path, str]:
         for cell in nb.cells:
             cell.source = renumber(cell.source, moved)
         found[path] = nbformat.writes(nb) + "\n"
-    for path in root.glob("tests/test_*.py"):
-        found[path] = re.sub(r"(?m)# check: .*$", lambda m: renumber(m[0], moved), path.read_text("utf-8"))
+    for pattern, naming in NAMED_IN.items():
+        for path in sorted(root.glob(pattern)):
+            found[path] = re.sub(naming, lambda m: renumber(m[0], moved), path.read_text("utf-8"))
+    in_quotes = {f'"{old}"': f'"{new}"' for old, new in moved["exercise"].items()}
+    for path in root.glob("book/plans.yml"):
+        found[path] = re.sub(rf'"{NUMBER}"', lambda m: in_quotes.get(m[0], m[0]), path.read_text("utf-8"))
     return found
 
 

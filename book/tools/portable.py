@@ -7,7 +7,8 @@ is added here:
 - an equation with ``\\tag{2.3}`` gets its number beside it, and ``(2.3)`` in any chapter links to it;
 - an italic paragraph that begins with "Figure 2.3." is a caption;
 - a full stop or comma after a formula stays on its line;
-- a link to the published book is a link within the book.
+- a link to the published book is a link within the book;
+- the marks between which nbgrader finds a solution are left out.
 """
 
 import re
@@ -21,6 +22,7 @@ TAG = re.compile(rf"\s*\\tag\{{{NUMBER}\}}")
 NAMED = re.compile(rf"\({NUMBER}\)")
 CAPTION = re.compile(rf"Figure {NUMBER}\. ")
 MARKS = re.compile(r"[.,;:?!)]+")
+SOLUTION = re.compile(r"(?m)^ *### (?:BEGIN|END) SOLUTION\n?")
 PUBLISHED = f"{site(read_address())}/"
 # Where a number in brackets is no link.
 KEPT = (nodes.literal, nodes.literal_block, nodes.math, nodes.math_block, nodes.raw, nodes.reference, nodes.title)
@@ -59,6 +61,10 @@ def dress(app, doctree):
     for paragraph in doctree.findall(nodes.paragraph):
         if [*map(type, said(paragraph))] == [nodes.emphasis] and CAPTION.match(paragraph.astext()):
             paragraph["classes"].append("figure-caption")
+    for code in doctree.findall(nodes.literal_block):
+        if SOLUTION.search(code.rawsource):
+            code.rawsource = SOLUTION.sub("", code.rawsource)
+            code.children = [nodes.Text(code.rawsource)]
     for formula in list(doctree.findall(nodes.math)):
         after = formula.next_node(descend=False, siblings=True)
         if isinstance(after, nodes.Text) and (marks := MARKS.match(after)):
