@@ -113,7 +113,8 @@ def test_built_the_students_edition_has_no_solution_anywhere(tmp_path):
     """Two chapters and the instructors' pages, as Sphinx writes them: pages, sources and index."""
     student.prepare(tmp_path / "source")
     pages = ["notebooks/06-closed-forms", "notebooks/11-judging-samples", "book/instructors", "book/questions"]
-    contents = "format: jb-book\nroot: book/glossary\nchapters:\n" + "".join(f"  - file: {page}\n" for page in pages)
+    contents = "format: jb-book\nroot: book/index\nparts:\n  - caption: All\n    chapters:\n"
+    contents += "".join(f"      - file: {page}\n" for page in pages)
     (tmp_path / "source/_toc.yml").write_text(contents, "utf-8")
     built = student.build(tmp_path / "source", tmp_path)
     texts = {path: path.read_text("utf-8", errors="ignore") for path in built.rglob("*") if path.is_file()}

@@ -9,7 +9,8 @@ from pictures import fit
 from sections import index, letters, pagefind, records_of
 from sphinx.util import logging
 
-NOT_SEARCHED = {"index", "search", "genindex", "py-modindex"}
+# The questions have answers, which a reader who searches has not asked for.
+NOT_SEARCHED = {"index", "search", "genindex", "py-modindex", "book/questions"}
 
 
 def mend(page: BeautifulSoup) -> None:
