@@ -287,6 +287,7 @@ def test_what_is_no_engine_says_so(fresh, words):
     wait(fresh, "The engine could not be loaded, or failed: ")
     assert words in fresh.inner_text(".live-said")
     assert fresh.get_by_role("button", name=MAKE).is_visible()
+    fresh.wait_for_timeout(500)  # a worker that was told to end takes a moment
     assert fresh.workers == []
     assert not [line for line in fresh.said if words and "Failed to load resource" not in line]
 
@@ -343,7 +344,7 @@ def test_without_an_engine_there_are_prepared_digits_and_the_reason(live_page, m
         page.evaluate(f"figure.set({{ digit: '{digit}', guidance: {scale} }})")
         assert (tiles(page) - rows[expected]).abs().max() < 0.01
     page.evaluate("figure.set({ digit: 'all', guidance: 4.5 })")
-    assert "prepared: guidance 6" in page.inner_text(".live-said")
+    page.wait_for_function("document.querySelector('.live-said').innerText.includes('prepared: guidance 6')")
     assert (tiles(page) - torch.stack([rows[20 + i % 10, i] for i in range(16)])).abs().max() < 0.01
     assert guidance == [1, 2, 6]
     assert page.said == []
