@@ -12,10 +12,10 @@ import pytest
 import student
 from answers import all_answers, standalone
 from chapter import ROOT
-from grade import module_of
+from chapters import module_of, named
 from leaks import leaks, solutions, words
 from nbformat.v4 import new_code_cell
-from release import find, handed_out, release, without_solutions
+from release import handed_out, release, without_solutions
 from submission import exercises_of, graded_id
 
 CHAPTERS = sorted(ROOT.glob("notebooks/*.ipynb"))
@@ -137,6 +137,6 @@ def test_the_package_has_no_solution():
 
 
 def test_chapters_are_found_by_number_too():
-    assert find("6") == find("06") == find("06-closed-forms") == ROOT / "notebooks/06-closed-forms.ipynb"
+    assert named("6") == named("06") == named("06-closed-forms") == ROOT / "notebooks/06-closed-forms.ipynb"
     with pytest.raises(SystemExit, match=r"CHAPTER: expected one of 00-before-you-start, .*; got 'x'"):
-        find("x")
+        named("x")

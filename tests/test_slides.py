@@ -10,6 +10,7 @@ import nbformat
 import pytest
 import slides
 from chapter import ROOT
+from chapters import named
 from deck import NO_MORE, slides_of
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
 from number import NUMBER
@@ -196,11 +197,11 @@ def test_each_slide_has_notes_and_no_link(path, page_of):
 
 def test_a_chapter_is_found_by_its_name_or_number():
     for name in ("6", "06", "06-closed-forms", "06-closed-forms.ipynb"):
-        assert slides.chapter(name).stem == "06-closed-forms"
-    assert slides.chapter("0").stem == "00-before-you-start"
+        assert named(name).stem == "06-closed-forms"
+    assert named("0").stem == "00-before-you-start"
     for name in ("99", "", "closed"):
         with pytest.raises(SystemExit, match=rf"^CHAPTER: .* got '{name}'(.|\n)*06-closed-forms\n"):
-            slides.chapter(name)
+            named(name)
 
 
 def test_without_npm_it_says_what_to_do_and_leaves_what_was_there(monkeypatch, tmp_path):
@@ -212,7 +213,7 @@ def test_without_npm_it_says_what_to_do_and_leaves_what_was_there(monkeypatch, t
     with pytest.raises(
         SystemExit, match=r"npm, which brings reveal\.js, was not there(.|\n)*npm pack(.|\n)*put reveal"
     ):
-        slides.write(slides.chapter("one-screen"), tmp_path)
+        slides.write(named("one-screen"), tmp_path)
     assert [file.name for file in tmp_path.iterdir()] == ["one-screen"] and old.read_text() == "old"
 
 
@@ -265,7 +266,7 @@ def opened(window, name, folder):
     page.on("requestfailed", lambda request: page.said.append(request.url))
     page.on("console", lambda message: page.said.append(message.text))
     page.on("pageerror", lambda error: page.said.append(str(error)))
-    page.goto(slides.write(slides.chapter(name), folder).as_uri())
+    page.goto(slides.write(named(name), folder).as_uri())
     page.wait_for_selector("html.ready")
     return page
 

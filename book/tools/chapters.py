@@ -31,6 +31,24 @@ HEADING = re.compile(r"(?m)^#{1,3} ")
 FIELDS = {"needs": list, "teaches": list, "minutes": dict}
 
 
+def named(name: str) -> Path:
+    """The notebook that is called so: by its file, with or without the ending, or by its number. SystemExit if none."""
+    stem = name.removesuffix(".ipynb")
+    every = sorted(ROOT.glob("notebooks/*.ipynb"))
+    number = f"{int(stem):02}-" if stem.isascii() and stem.isdigit() else None
+    found = [path for path in every if path.stem == stem or (number and path.stem.startswith(number))]
+    if len(found) != 1:
+        names = [path.stem for path in every]
+        few, below = ", ".join(names[:2]), "\n  ".join(names)
+        raise SystemExit(f"CHAPTER: expected one of {few} and so on, or a number; got {name!r}. There are\n  {below}")
+    return found[0]
+
+
+def module_of(stem: str) -> str:
+    """The name of a chapter's module in `diffusion_lab.exercises`."""
+    return re.sub(r"^\d+-", "", stem).replace("-", "_")
+
+
 @dataclass(frozen=True)
 class Exercise:
     chapter: str  # the stem of its notebook

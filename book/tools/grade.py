@@ -28,6 +28,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import nbformat
+from chapters import module_of
 from execute import write
 from nbgrader.api import Gradebook
 from nbgrader.apps import NbGraderAPI
@@ -53,10 +54,6 @@ GRADER = ("grade", "sandbox", "submission", "warden", "wire", "worker")
 
 
 # ---- one submission -----------------------------------------------------------------------------------------------
-
-
-def module_of(assignment: str) -> str:
-    return re.sub(r"^\d+-", "", assignment).replace("-", "_")
 
 
 def graded(submission: Submission, terms: Terms) -> dict[str, dict]:

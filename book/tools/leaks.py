@@ -7,7 +7,7 @@ import re
 
 import nbformat
 from chapter import tagged
-from release import STAYS, handed_out
+from release import STAYS, handed_out, is_solution
 
 SHORTEST = 30  # characters; a shorter line may be anybody's
 
@@ -25,10 +25,6 @@ def solutions(nb: nbformat.NotebookNode) -> list[str]:
     lines = [words(line) for text in texts for line in text.splitlines()]
     own = [line for line in lines if len(line) >= SHORTEST and not line.startswith(("import ", "from "))]
     return [line for line in own if line not in elsewhere]
-
-
-def is_solution(cell: nbformat.NotebookNode) -> bool:
-    return bool(cell.metadata.get("nbgrader", {}).get("solution"))
 
 
 def hidden(cell: nbformat.NotebookNode) -> str:

@@ -15,7 +15,7 @@ from pathlib import Path
 import nbformat
 import plain
 from chapter import ROOT, problems
-from chapters import chapters, disagreements, parts, text_of
+from chapters import chapters, disagreements, module_of, parts, text_of
 from execute import execute, write
 from number import LETTERS, new_numbers, renumber
 
@@ -44,10 +44,6 @@ and besides:
 
 
 # ---- what it may be called, and where it may stand --------------------------------------------------------------
-
-
-def module_of(stem: str) -> str:
-    return stem[3:].replace("-", "_")
 
 
 def numbered_before() -> list[tuple[str, str]]:

@@ -16,6 +16,7 @@ from pathlib import Path
 
 import nbformat
 from chapter import ROOT, tagged
+from chapters import named
 from execute import write
 from nbformat import NotebookNode
 from nbgrader.apps import NbGraderAPI
@@ -49,21 +50,12 @@ c.CourseDirectory.course_id = "diffusion-lab"
 """
 
 
-def find(name: str) -> Path:
-    """The notebook of a chapter, by its stem or its number. SystemExit if there is none."""
-    paths = sorted(ROOT.glob("notebooks/*.ipynb"))
-    for path in paths:
-        if name in (path.stem, path.stem[:2], path.stem[:2].removeprefix("0")):
-            return path
-    raise SystemExit(f"CHAPTER: expected one of {', '.join(path.stem for path in paths)}; got {name!r}")
-
-
 def handed_out(nb: NotebookNode) -> NotebookNode:
     """A copy without the cells that stay at home, in which what is left of a solution is not folded away."""
     nb = copy.deepcopy(nb)
     nb.cells = [cell for cell in nb.cells if not tagged(cell, STAYS)]
     for cell in nb.cells:
-        if cell.metadata.get("nbgrader", {}).get("solution"):
+        if is_solution(cell):
             cell.metadata = nbformat.from_dict({"nbgrader": cell.metadata.nbgrader})
     return nb
 
@@ -71,7 +63,7 @@ def handed_out(nb: NotebookNode) -> NotebookNode:
 def without_solutions(nb: NotebookNode) -> NotebookNode:
     """A chapter as the student's edition of the book shows it: with its outputs, but for those of the exercises."""
     nb = handed_out(nb)
-    nb.cells = [cell for cell in nb.cells if not by_hand(cell)]
+    nb.cells = [cell for cell in nb.cells if cell.cell_type == "code" or not is_solution(cell)]
     for clear in (ClearSolutions(), ClearHiddenTests(), ClearMarkScheme()):
         nb, _ = clear.preprocess(nb, {})
     for cell in nb.cells:
@@ -80,9 +72,9 @@ def without_solutions(nb: NotebookNode) -> NotebookNode:
     return nb
 
 
-def by_hand(cell: NotebookNode) -> bool:
-    """Whether it is an answer in words, with its solution and its rubric."""
-    return cell.cell_type == "markdown" and bool(cell.metadata.get("nbgrader", {}).get("solution"))
+def is_solution(cell: NotebookNode) -> bool:
+    """Whether it is an answer: of code, or in words with its rubric."""
+    return bool(cell.metadata.get("nbgrader", {}).get("solution"))
 
 
 def release(path: Path, course: Path) -> Path:
@@ -112,7 +104,7 @@ def main() -> None:
     parser.add_argument("chapters", nargs="*", metavar="CHAPTER", help="a chapter's file or number")
     parser.add_argument("--course", type=Path, default=COURSE, help="the course's folder (default: course)")
     given = parser.parse_args()
-    for path in [find(name) for name in given.chapters] or sorted(ROOT.glob("notebooks/*.ipynb")):
+    for path in [named(name) for name in given.chapters] or sorted(ROOT.glob("notebooks/*.ipynb")):
         print(inside(release(path, given.course.resolve())))
 
 

@@ -20,6 +20,7 @@ import jinja2
 import nbformat
 import yaml
 from chapter import ROOT
+from chapters import named
 from deck import slides_of
 from npm import Missing, package_files
 from PIL import Image
@@ -39,18 +40,6 @@ reveal.js (https://revealjs.com) is under the MIT licence: reveal/LICENSE.
 MathJax (https://www.mathjax.org) is under the Apache Licence 2.0, https://www.apache.org/licenses/LICENSE-2.0.
 The fonts are under the SIL Open Font Licence: book/fonts/OFL.txt.
 """
-
-
-def chapter(name: str) -> Path:
-    """The notebook that is called so: by its file, with or without the ending, or by its number."""
-    stem = name.removesuffix(".ipynb")
-    every = sorted(ROOT.glob("notebooks/*.ipynb"))
-    number = f"{int(stem):02}-" if stem.isascii() and stem.isdigit() else None
-    found = [path for path in every if path.stem == stem or (number and path.stem.startswith(number))]
-    if len(found) != 1:
-        names = "\n  ".join(path.stem for path in every)
-        raise SystemExit(f"CHAPTER: expected the name or the number of a chapter, got {name!r}. There are\n  {names}")
-    return found[0]
 
 
 def reveal() -> dict[str, bytes]:
@@ -114,7 +103,7 @@ def write(path: Path, out: Path = OUT) -> Path:
 
 
 def main() -> None:
-    made = write(chapter(sys.argv[1] if len(sys.argv) == 2 else ""))
+    made = write(named(sys.argv[1] if len(sys.argv) == 2 else ""))
     print(f"The slides are in {made.relative_to(ROOT)}, which opens in a browser.")
     print("Keys: S shows the notes in a second window, F fills the screen, ? lists the others.")
     print("On paper: open it with ?print-pdf&showNotes=separate-page at the end of its address, and print.")
